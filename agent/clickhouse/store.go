@@ -1,0 +1,137 @@
+// Package clickhouse answers the agent's questions from the tables that the
+// OpenTelemetry Collector's clickhouseexporter writes. One file per signal; each
+// query is a file of sql/, named after the method that runs it.
+//
+// Rates and quantiles equal what PromQL says about the same samples: SQL reduces
+// every series of a window to what PromQL needs of it, Go applies PromQL's
+// formulas.
+package clickhouse
+
+import (
+	"bytes"
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+	"text/template"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+)
+
+//go:embed sql/*.sql
+var sqlFiles embed.FS
+
+// Store reads one ClickHouse. It is safe for concurrent use.
+type Store struct {
+	cfg     Config
+	conn    driver.Conn
+	queries map[string]string // by file name without .sql, tables filled in
+}
+
+// Open checks the configuration and prepares the statements. It does not
+// connect: a server that is away is found out by the first query.
+func Open(cfg Config) (*Store, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	options, err := clickhouse.ParseDSN(cfg.DSN)
+	if err != nil {
+		// The driver's text may quote the DSN with its password.
+		return nil, errors.New("clickhouse: the DSN cannot be parsed; want clickhouse://user:password@host:9000/database or http://host:8123/database")
+	}
+	if cfg.Database != "" {
+		options.Auth.Database = cfg.Database
+	}
+	options.MaxOpenConns, options.MaxIdleConns = cfg.MaxConns, cfg.MaxConns
+	options.ClientInfo.Products = append(options.ClientInfo.Products, struct{ Name, Version string }{"atlhyper-agent", "1"})
+	conn, err := clickhouse.Open(options)
+	if err != nil {
+		return nil, fmt.Errorf("clickhouse: open: %w", err)
+	}
+	queries, err := renderQueries(cfg.Tables)
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return &Store{cfg: cfg, conn: conn, queries: queries}, nil
+}
+
+// Close closes the connections.
+func (s *Store) Close() error { return s.conn.Close() }
+
+// Ping asks the server whether it is there.
+func (s *Store) Ping(ctx context.Context) error {
+	if err := s.conn.Ping(ctx); err != nil {
+		return fmt.Errorf("clickhouse: ping: %w", err)
+	}
+	return nil
+}
+
+func renderQueries(tables Tables) (map[string]string, error) {
+	all, err := template.ParseFS(sqlFiles, "sql/*.sql")
+	if err != nil {
+		return nil, fmt.Errorf("clickhouse: parse sql: %w", err)
+	}
+	queries := make(map[string]string)
+	for _, t := range all.Templates() {
+		var sql bytes.Buffer
+		if err := t.Execute(&sql, tables); err != nil {
+			return nil, fmt.Errorf("clickhouse: render %s: %w", t.Name(), err)
+		}
+		queries[strings.TrimSuffix(path.Base(t.Name()), ".sql")] = sql.String()
+	}
+	return queries, nil
+}
+
+// params are the {name:Type} parameters of a statement, bound by the server.
+// Times go as Int64 nanoseconds (nanos) and are turned back in SQL with
+// fromUnixTimestamp64Nano, since the driver sends time.Time in whole seconds.
+type params map[string]any
+
+func nanos(t time.Time) int64 { return t.UnixNano() }
+
+// query runs the statement sql/<name>.sql and scans every row; the slice is
+// never nil.
+func query[T any](ctx context.Context, s *Store, name string, p params, scan func(driver.Rows) (T, error)) ([]T, error) {
+	sql, ok := s.queries[name]
+	if !ok {
+		return nil, fmt.Errorf("clickhouse: there is no statement %q", name)
+	}
+	return queryText(ctx, s, name, sql, p, scan)
+}
+
+// queryText is query for SQL that was put together at run time; name is for
+// errors and logs.
+func queryText[T any](ctx context.Context, s *Store, name, sql string, p params, scan func(driver.Rows) (T, error)) (_ []T, err error) {
+	args := make([]any, 0, len(p))
+	for k, v := range p {
+		args = append(args, clickhouse.Named(k, v))
+	}
+	began := time.Now()
+	rows, err := s.conn.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, fmt.Errorf("clickhouse: %s: %w", name, err)
+	}
+	defer func() {
+		if cerr := rows.Close(); cerr != nil && err == nil {
+			err = fmt.Errorf("clickhouse: %s: close: %w", name, cerr)
+		}
+	}()
+	out := []T{}
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return nil, fmt.Errorf("clickhouse: %s: scan: %w", name, err)
+		}
+		out = append(out, v)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("clickhouse: %s: %w", name, err)
+	}
+	s.cfg.Logger.DebugContext(ctx, "statement", "name", name, "rows", len(out), "took", time.Since(began))
+	return out, nil
+}
