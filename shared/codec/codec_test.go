@@ -1,0 +1,377 @@
+package codec_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"math"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/atlhyper/observe/shared/codec"
+	"github.com/atlhyper/observe/shared/detail"
+	"github.com/atlhyper/observe/shared/model"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files: the wire format changes for agents and masters in the field")
+
+// wireTypes are all values that go over the wire, each with a file of its bytes
+// in testdata, so that a change of the wire is seen in review.
+func wireTypes() map[string]any {
+	return map[string]any{
+		"metrics.summary": &model.MetricsSummary{},
+		"metrics.nodes":   &[]model.NodeMetrics{},
+		"traces.services": &[]model.Service{},
+		"traces.topology": &model.Topology{},
+		"slo.summary":     &model.SLOSummary{},
+		"slo.ingress":     &[]model.IngressSLO{},
+		"slo.services":    &[]model.MeshService{},
+		"slo.edges":       &[]model.MeshEdge{},
+		"otel.overview":   &model.Overview{},
+		"node":            &model.NodeMetrics{},
+		"node_series":     &model.NodeSeries{},
+		"traces":          &[]model.TraceSummary{},
+		"trace":           &model.Trace{},
+		"logs":            &model.LogPage{},
+		"slo_series":      &model.SLOSeries{},
+		"ask.node":        &detail.Node{},
+		"ask.node_series": &detail.NodeSeries{},
+		"ask.traces":      &detail.Traces{},
+		"ask.trace":       &detail.Trace{},
+		"ask.logs":        &detail.Logs{},
+		"ask.slo_series":  &detail.SLOSeries{},
+		"ask.section":     &detail.Section{},
+		"reply.meta":      &detail.Meta{},
+	}
+}
+
+// fill gives every field of v a value of its own, lists two elements.
+func fill(v reflect.Value, n *int) {
+	*n++
+	switch v.Kind() {
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fill(v.Elem(), n)
+	case reflect.Struct:
+		for i := range v.NumField() {
+			fill(v.Field(i), n)
+		}
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
+		fill(v.Index(0), n)
+		fill(v.Index(1), n)
+	case reflect.Map:
+		v.Set(reflect.MakeMap(v.Type()))
+		for _, k := range []string{"zeta", "alpha <&> \u2028 \x01"} {
+			v.SetMapIndex(reflect.ValueOf(k), reflect.ValueOf("value of "+k))
+		}
+	case reflect.String:
+		v.SetString(strings.Repeat("é\"\n", *n%3) + "text")
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.Float64:
+		v.SetFloat(float64(*n) + 0.25)
+	case reflect.Int64:
+		v.SetInt(int64(*n) << (*n % 40))
+	}
+}
+
+func TestWireTypes(t *testing.T) {
+	t.Parallel()
+	for name, v := range wireTypes() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			n := 0
+			fill(reflect.ValueOf(v).Elem(), &n)
+			data, err := codec.Encode(v)
+			if err != nil {
+				t.Fatal(err)
+			}
+
+			back := reflect.New(reflect.TypeOf(v).Elem()).Interface()
+			if err := codec.Decode(data, back); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(v, back); diff != "" {
+				t.Errorf("decoded differs (-want +got):\n%s", diff)
+			}
+
+			got, err := codec.ToJSON(nil, data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := plainJSON(t, v); !bytes.Equal(got, want) {
+				t.Errorf("ToJSON differs from encoding/json:\n got %s\nwant %s", got, want)
+			}
+			golden(t, name, data)
+		})
+	}
+}
+
+func golden(t *testing.T, name string, data []byte) {
+	t.Helper()
+	file := filepath.Join("testdata", name+".msgpack")
+	if *update {
+		if err := os.WriteFile(file, data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(data, want) {
+		t.Errorf("the wire format of %s changed; if that is meant, run go test -update and say so in the changelog", name)
+	}
+}
+
+func plainJSON(t *testing.T, v any) []byte {
+	t.Helper()
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		t.Fatal(err)
+	}
+	return bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
+}
+
+func TestListsAreNeverNull(t *testing.T) {
+	t.Parallel()
+	for name, v := range wireTypes() {
+		data, err := codec.Encode(v) // zero values: every slice and map is nil
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := codec.ToJSON(nil, data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Contains(got, []byte("null")) {
+			t.Errorf("%s: %s holds null", name, got)
+		}
+	}
+}
+
+func TestEncodeIsDeterministic(t *testing.T) {
+	t.Parallel()
+	labels := map[string]string{}
+	for _, k := range strings.Split("the quick brown fox jumps over a lazy dog", " ") {
+		labels[k] = k
+	}
+	first, err := codec.Encode(labels)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 50 {
+		again, err := codec.Encode(labels)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(first, again) {
+			t.Fatal("equal values have different bytes")
+		}
+	}
+}
+
+func TestEncodeRefuses(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		value any
+		path  string
+	}{
+		"NaN": {[]model.MeshEdge{{}, {RPS: math.NaN()}}, "[1].rps"},
+		"Inf": {model.Topology{Nodes: []model.TopologyNode{{P99Ms: math.Inf(1)}}}, "nodes[0].p99Ms"},
+		"binary": {struct {
+			B []byte `json:"b"`
+		}{[]byte("x")}, "b"},
+		"integer key": {map[int]string{1: "a"}, "value"},
+		"no tag":      {struct{ A int }{1}, "value"},
+		"bad raw": {struct {
+			R codec.Raw `json:"r"`
+		}{codec.Raw{0x92, 0x01}}, "r"},
+		"channel": {make(chan int), "value"},
+	} {
+		if _, err := codec.Encode(c.value); err == nil || !strings.Contains(err.Error(), c.path+": ") {
+			t.Errorf("%s: error %v, want one that names %q", name, err, c.path)
+		}
+	}
+}
+
+func TestFloatsKeepFourteenDigits(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[float64]string{
+		0.1 + 0.2:                "0.3",
+		99.99999999999999:        "100",
+		1.0 / 3:                  "0.33333333333333",
+		-0.000000123456789012345: "-1.2345678901234e-7",
+		1e300:                    "1e+300",
+		5:                        "5",
+	} {
+		data, err := codec.Encode(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := codec.ToJSON(nil, data)
+		if err != nil || string(got) != want {
+			t.Errorf("%v became %s (%v), want %s", in, got, err, want)
+		}
+	}
+}
+
+func TestRawIsEmbedded(t *testing.T) {
+	t.Parallel()
+	type envelope struct {
+		ID   string    `json:"id"`
+		Data codec.Raw `json:"data"`
+	}
+	inner, err := codec.Encode(model.SLOSummary{TotalServices: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := codec.Encode(envelope{ID: "a", Data: inner})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got envelope
+	if err := codec.Decode(data, &got); err != nil {
+		t.Fatal(err)
+	}
+	var sum model.SLOSummary
+	if err := codec.Decode(got.Data, &sum); err != nil {
+		t.Fatal(err)
+	}
+	if sum.TotalServices != 3 || got.ID != "a" {
+		t.Errorf("got %+v, %+v", got, sum)
+	}
+}
+
+func TestNewerWriterOlderReader(t *testing.T) {
+	t.Parallel()
+	data, err := codec.Encode(map[string]any{"totalServices": 7, "invented": []any{map[string]any{"deep": true}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got model.SLOSummary
+	if err := codec.Decode(data, &got); err != nil || got.TotalServices != 7 {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+func TestHostileInput(t *testing.T) {
+	t.Parallel()
+	deep := append(bytes.Repeat([]byte{0x91}, 1_000_000), 0xc0)
+	for name, c := range map[string]struct {
+		data []byte
+		want error // nil: any
+	}{
+		"empty":               {nil, codec.ErrTruncated},
+		"deep lists":          {deep, codec.ErrTooDeep},
+		"list of 4 G":         {[]byte{0xdd, 0xff, 0xff, 0xff, 0xff}, codec.ErrTruncated},
+		"map of 4 G":          {[]byte{0xdf, 0xff, 0xff, 0xff, 0xff, 0x01}, codec.ErrTruncated},
+		"string of 4 G":       {[]byte{0xdb, 0xff, 0xff, 0xff, 0xff, 'a'}, codec.ErrTruncated},
+		"half a float":        {[]byte{0xcb, 0x40}, codec.ErrTruncated},
+		"half a map":          {[]byte{0x82, 0xa1, 'a', 0x01}, codec.ErrTruncated},
+		"binary":              {[]byte{0xc4, 0x01, 0xff}, nil},
+		"extension timestamp": {[]byte{0xd6, 0xff, 0, 0, 0, 0}, nil},
+		"never used":          {[]byte{0xc1}, nil},
+		"trailing":            {[]byte{0x01, 0x02}, nil},
+	} {
+		var v any
+		if err := codec.Decode(c.data, &v); err == nil || (c.want != nil && !errors.Is(err, c.want)) {
+			t.Errorf("%s: Decode error %v, want %v", name, err, c.want)
+		}
+		dst := []byte("kept")
+		got, err := codec.ToJSON(dst, c.data)
+		if err == nil || (c.want != nil && !errors.Is(err, c.want)) {
+			t.Errorf("%s: ToJSON error %v, want %v", name, err, c.want)
+		}
+		if string(got) != "kept" {
+			t.Errorf("%s: ToJSON left %q", name, got)
+		}
+	}
+	for name, data := range map[string][]byte{
+		"NaN":         {0xcb, 0x7f, 0xf8, 0, 0, 0, 0, 0, 1},
+		"integer key": {0x81, 0x01, 0x01},
+	} {
+		if _, err := codec.ToJSON(nil, data); err == nil {
+			t.Errorf("%s: ToJSON took it", name)
+		}
+	}
+}
+
+func TestDecodeRefusesTheWrongType(t *testing.T) {
+	t.Parallel()
+	data, err := codec.Encode(map[string]any{"name": 5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got detail.Node
+	if err := codec.Decode(data, &got); err == nil {
+		t.Errorf("a number became the name %q", got.Name)
+	}
+}
+
+// FuzzToJSON compares the streaming way with decoding and encoding.
+func FuzzToJSON(f *testing.F) {
+	for _, v := range wireTypes() {
+		n := 0
+		fill(reflect.ValueOf(v).Elem(), &n)
+		data, err := codec.Encode(v)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	f.Add([]byte{0xd0, 0x80})
+	f.Add([]byte{0xca, 0x3f, 0x80, 0, 0})
+	f.Add([]byte{0xa2, 0xff, 0xfe})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		got, err := codec.ToJSON(nil, data)
+		if err != nil {
+			return
+		}
+		if !json.Valid(got) {
+			t.Fatalf("%x became invalid JSON %q", data, got)
+		}
+		var decoded any
+		if err := codec.Decode(data, &decoded); err != nil {
+			return // e.g. a duplicate or nil where the library wants none
+		}
+		want, err := json.Marshal(decoded)
+		if err != nil {
+			t.Fatalf("%x: %v", data, err)
+		}
+		if diff := cmp.Diff(anyJSON(t, want), anyJSON(t, got), cmpopts.EquateApprox(1e-6, 0)); diff != "" {
+			t.Fatalf("%x (-decoded and encoded +streamed):\n%s", data, diff)
+		}
+	})
+}
+
+func anyJSON(t *testing.T, text []byte) any {
+	t.Helper()
+	var v any
+	if err := json.Unmarshal(text, &v); err != nil {
+		t.Fatalf("%q: %v", text, err)
+	}
+	return v
+}
+
+// FuzzDecode: no input crashes the typed decoders or makes them allocate what it
+// does not hold.
+func FuzzDecode(f *testing.F) {
+	f.Add([]byte{0x80})
+	f.Add([]byte{0x91, 0x81, 0xa5, 'd', 'i', 's', 'k', 's', 0xdd, 0, 0, 0xff, 0xff})
+	f.Fuzz(func(_ *testing.T, data []byte) {
+		for _, v := range wireTypes() {
+			_ = codec.Decode(data, v)
+		}
+	})
+}
