@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"reflect"
 	"testing"
+	"time"
 
 	"github.com/atlhyper/observe/shared/codec"
 	"github.com/atlhyper/observe/shared/model"
@@ -22,26 +23,25 @@ func BenchmarkToJSON(b *testing.B) {
 		b.Fatal(err)
 	}
 	b.SetBytes(int64(len(data)))
-	streamed := testing.Benchmark(func(b *testing.B) {
-		var buf []byte
-		for b.Loop() {
-			if buf, err = codec.ToJSON(buf[:0], data); err != nil {
-				b.Fatal(err)
-			}
+	var streamed, structs time.Duration
+	var buf []byte
+	for b.Loop() {
+		began := time.Now()
+		if buf, err = codec.ToJSON(buf[:0], data); err != nil {
+			b.Fatal(err)
 		}
-	})
-	structs := testing.Benchmark(func(b *testing.B) {
-		for b.Loop() {
-			var v []model.NodeMetrics
-			if err := codec.Decode(data, &v); err != nil {
-				b.Fatal(err)
-			}
-			if _, err := json.Marshal(v); err != nil {
-				b.Fatal(err)
-			}
+		middle := time.Now()
+		var v []model.NodeMetrics
+		if err := codec.Decode(data, &v); err != nil {
+			b.Fatal(err)
 		}
-	})
-	b.ReportMetric(float64(structs.NsPerOp())/float64(streamed.NsPerOp()), "times-faster")
-	b.ReportMetric(float64(streamed.NsPerOp())/1e3, "streamed-µs")
-	b.ReportMetric(float64(structs.NsPerOp())/1e3, "structs-µs")
+		if _, err := json.Marshal(v); err != nil {
+			b.Fatal(err)
+		}
+		streamed += middle.Sub(began)
+		structs += time.Since(middle)
+	}
+	b.ReportMetric(float64(structs)/float64(streamed), "times-faster")
+	b.ReportMetric(float64(streamed.Microseconds())/float64(b.N), "streamed-µs/op")
+	b.ReportMetric(float64(structs.Microseconds())/float64(b.N), "structs-µs/op")
 }
