@@ -1,0 +1,63 @@
+# AtlHyper Observe. `make help` lists the targets.
+
+PORT  ?= 8080
+CACHE := $(or $(ATLHYPER_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/atlhyper-observe)
+GOLANGCI_VERSION := v2.15.0
+GOLANGCI := $(CACHE)/bin/golangci-lint-$(GOLANGCI_VERSION)
+# The race detector needs a C compiler; without one the tests run without it.
+RACE := $(shell command -v gcc >/dev/null 2>&1 && echo -race)
+GOTEST := go test -timeout 20m
+SETUP := loadtest/setup.sh
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-race bench build lint fmt verify fuzz golden clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## run the whole thing on this machine: two clusters, two masters (PORT=8080)
+	@$(SETUP) demo
+	@$(MAKE) --no-print-directory build
+	@exec bin/atlhyper demo --port $(PORT)
+
+test: ## run all tests, on a real redis-server and the real ClickHouse engine
+	@$(SETUP) test
+	$(GOTEST) ./...
+
+test-race: ## run the tests of the concurrent parts under the race detector (needs gcc)
+	@$(SETUP) test
+	$(GOTEST) $(RACE) -short ./redis/... ./agent/... ./master/... ./shared/...
+
+bench: ## run the benchmarks; ratios are measured in one run
+	@$(SETUP) test
+	go test -run '^$$' -bench . ./...
+
+build: ## build the binaries into bin/
+	@mkdir -p bin
+	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/...
+
+lint: $(GOLANGCI) ## check style and import rules with golangci-lint
+	$(GOLANGCI) run ./...
+
+$(GOLANGCI):
+	@echo "installing golangci-lint $(GOLANGCI_VERSION) into $(CACHE)/bin: once, takes a few minutes"
+	@mkdir -p $(CACHE)/bin
+	GOBIN=$(CACHE)/bin/tmp go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	@mv $(CACHE)/bin/tmp/golangci-lint $@ && rmdir $(CACHE)/bin/tmp
+
+fmt: $(GOLANGCI) ## format the code
+	$(GOLANGCI) fmt ./...
+
+verify: test lint ## what CI runs
+
+fuzz: ## fuzz every parser for 20 s each
+	@for p in $$(go list ./...); do \
+	  for f in $$(go test -list '^Fuzz' $$p 2>/dev/null | grep '^Fuzz'); do \
+	    echo "== $$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime 20s $$p || exit 1; \
+	  done; done
+
+golden: ## rewrite the golden wire files (says that the wire format changes)
+	go test ./shared/codec -update
+
+clean: ## remove what was built (the cache of fetched tools stays: see README)
+	rm -rf bin
