@@ -1,0 +1,277 @@
+// Package redistest starts a real redis-server for a test: on a free port of
+// 127.0.0.1 or on a unix socket, without persistence, gone when the test ends.
+// It can be stopped, restarted (empty), frozen and emptied, for tests of faults.
+package redistest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+// startTimeout is how long the server may take to answer its first PING.
+const startTimeout = 20 * time.Second
+
+// Server is one redis-server process. Its methods fail the test on errors; they
+// must not be called from several goroutines at once.
+type Server struct {
+	t      testing.TB
+	path   string
+	socket string   // "" for TCP
+	port   int      // 0 for a socket
+	extra  []string // more arguments
+
+	mu     sync.Mutex
+	proc   *process
+	output bytes.Buffer // of the last start, for error messages
+}
+
+// Option changes how the server is started.
+type Option func(*Server)
+
+// WithUnixSocket makes the server listen on a unix socket instead of TCP.
+func WithUnixSocket() Option { return func(s *Server) { s.socket = "pending" } }
+
+// WithArgs adds command line arguments, such as "--requirepass", "secret".
+func WithArgs(args ...string) Option {
+	return func(s *Server) { s.extra = append(s.extra, args...) }
+}
+
+// Start starts a server and waits until it answers. The test fails when there is
+// no redis-server in PATH: what is tested here cannot be tested without one.
+func Start(t testing.TB, opts ...Option) *Server {
+	t.Helper()
+	path, err := exec.LookPath("redis-server")
+	if err != nil {
+		t.Fatal("redis-server is not in PATH; the tests need a real one: apt-get install redis-server, or brew install redis")
+	}
+	s := &Server{t: t, path: path}
+	for _, opt := range opts {
+		opt(s)
+	}
+	if s.socket != "" {
+		// t.TempDir may be too long for the 108 bytes of a socket's path.
+		dir, err := os.MkdirTemp("", "redis")
+		if err != nil {
+			t.Fatalf("redistest: %v", err)
+		}
+		t.Cleanup(func() {
+			if err := os.RemoveAll(dir); err != nil {
+				t.Errorf("redistest: %v", err)
+			}
+		})
+		s.socket = filepath.Join(dir, "s")
+	}
+	t.Cleanup(s.stop)
+	s.start()
+	return s
+}
+
+// Addr is host:port, or the path of the socket.
+func (s *Server) Addr() string {
+	if s.socket != "" {
+		return s.socket
+	}
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port))
+}
+
+// URL is the address as conn.Config takes it.
+func (s *Server) URL() string {
+	if s.socket != "" {
+		return "unix://" + s.socket
+	}
+	return "redis://" + s.Addr()
+}
+
+// Client returns a plain client that is closed with the test.
+func (s *Server) Client(t testing.TB) *redis.Client {
+	t.Helper()
+	c := s.newClient()
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Errorf("redistest: close client: %v", err)
+		}
+	})
+	return c
+}
+
+func (s *Server) newClient() *redis.Client {
+	network := "tcp"
+	if s.socket != "" {
+		network = "unix"
+	}
+	return redis.NewClient(&redis.Options{
+		Network: network, Addr: s.Addr(), MaxRetries: -1, DialerRetries: 1, DisableIdentity: true, PipelinePoolSize: -1,
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+	})
+}
+
+// Stop kills the server; its data is gone.
+func (s *Server) Stop() {
+	s.t.Helper()
+	s.stop()
+}
+
+// Restart kills the server, if it runs, and starts an empty one at the same address.
+func (s *Server) Restart() {
+	s.t.Helper()
+	s.stop()
+	s.start()
+}
+
+// Freeze stops the process where it is: connections stay open and nothing answers.
+func (s *Server) Freeze() {
+	s.t.Helper()
+	s.signal(syscall.SIGSTOP)
+}
+
+// Thaw lets a frozen server go on.
+func (s *Server) Thaw() {
+	s.t.Helper()
+	s.signal(syscall.SIGCONT)
+}
+
+// FlushAll empties the server.
+func (s *Server) FlushAll() {
+	s.t.Helper()
+	c := s.newClient()
+	err := errors.Join(c.FlushAll(context.Background()).Err(), c.Close())
+	if err != nil {
+		s.t.Fatalf("redistest: FLUSHALL: %v", err)
+	}
+}
+
+func (s *Server) signal(sig syscall.Signal) {
+	s.t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.proc == nil {
+		s.t.Fatalf("redistest: %v: the server is not running", sig)
+	}
+	if err := s.proc.signal(sig); err != nil {
+		s.t.Fatalf("redistest: %v: %v", sig, err)
+	}
+}
+
+func (s *Server) stop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.proc != nil {
+		s.proc.kill()
+		s.proc = nil
+	}
+}
+
+// start runs the server. On its first start another process may take the port
+// between its choice and its use: then another port is tried.
+func (s *Server) start() {
+	s.t.Helper()
+	choose := s.socket == "" && s.port == 0
+	var err error
+	for range 5 {
+		if choose {
+			if s.port, err = freePort(); err != nil {
+				s.t.Fatalf("redistest: %v", err)
+			}
+		}
+		if err = s.tryStart(); err == nil {
+			return
+		}
+	}
+	s.t.Fatalf("redistest: %v\n%s", err, s.output.String())
+}
+
+func (s *Server) tryStart() error {
+	args := []string{
+		"--bind", "127.0.0.1", "--port", strconv.Itoa(s.port), "--save", "", "--appendonly", "no",
+		"--daemonize", "no", "--databases", "1", "--dir", os.TempDir(),
+	}
+	if s.socket != "" {
+		args = append(args, "--unixsocket", s.socket)
+	}
+	s.output.Reset()
+	proc, err := startProcess(s.path, append(args, s.extra...), &s.output)
+	if err != nil {
+		return fmt.Errorf("start %s: %w", s.path, err)
+	}
+	if err := s.awaitPing(proc); err != nil {
+		proc.kill()
+		return err
+	}
+	s.mu.Lock()
+	s.proc = proc
+	s.mu.Unlock()
+	return nil
+}
+
+// awaitPing waits for an answer that comes from proc and not from another server
+// that took the port.
+func (s *Server) awaitPing(proc *process) error {
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	client := s.newClient()
+	ticker := time.NewTicker(5 * time.Millisecond)
+	defer ticker.Stop()
+	err := error(nil)
+	for done := false; !done; {
+		err = client.Ping(ctx).Err()
+		if err == nil {
+			err = proc.answers(ctx, client)
+			break
+		}
+		if isReply(err) {
+			err = nil
+			break
+		}
+		select {
+		case <-proc.exited:
+			err = fmt.Errorf("redis-server exited: %w", proc.ended)
+			done = true
+		case <-ctx.Done():
+			err = fmt.Errorf("redis-server does not answer: %w", err)
+			done = true
+		case <-ticker.C:
+		}
+	}
+	return errors.Join(err, client.Close())
+}
+
+// answers checks that client talks to p.
+func (p *process) answers(ctx context.Context, client *redis.Client) error {
+	info, err := client.InfoMap(ctx, "server").Result()
+	if err != nil {
+		return err
+	}
+	if got, want := info["Server"]["process_id"], strconv.Itoa(p.cmd.Process.Pid); got != want {
+		return fmt.Errorf("the port belongs to process %s, not to %s", got, want)
+	}
+	return nil
+}
+
+// isReply tells an error that the server sent (NOAUTH) from one of the network.
+func isReply(err error) bool {
+	var reply redis.Error
+	return errors.As(err, &reply)
+}
+
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	port := l.Addr().(*net.TCPAddr).Port
+	return port, l.Close()
+}
