@@ -72,14 +72,16 @@ func (s *Store) Ping(ctx context.Context) error {
 }
 
 func renderQueries(tables Tables) (map[string]string, error) {
-	all, err := template.ParseFS(sqlFiles, "sql/*.sql")
+	// The files may include one another with {{template "<file>.sql" .}}; see
+	// statementFuncs for the functions and statementData for the names in them.
+	all, err := template.New("").Funcs(statementFuncs()).ParseFS(sqlFiles, "sql/*.sql")
 	if err != nil {
 		return nil, fmt.Errorf("clickhouse: parse sql: %w", err)
 	}
 	queries := make(map[string]string)
 	for _, t := range all.Templates() {
 		var sql bytes.Buffer
-		if err := t.Execute(&sql, tables); err != nil {
+		if err := t.Execute(&sql, statementData{tables, semanticConventions()}); err != nil {
 			return nil, fmt.Errorf("clickhouse: render %s: %w", t.Name(), err)
 		}
 		queries[strings.TrimSuffix(path.Base(t.Name()), ".sql")] = sql.String()

@@ -1,0 +1,177 @@
+package clickhouse
+
+import (
+	"cmp"
+	"strings"
+	"text/template"
+)
+
+// attribute lists the names that one meaning has had over the generations of
+// the semantic conventions, newest first. The names are part of SQL text, so
+// they hold no quotes.
+type attribute []string
+
+// of returns the first non-empty value.
+func (a attribute) of(attributes map[string]string) string {
+	for _, name := range a {
+		if v := attributes[name]; v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
+// conventions is the table of the attributes that are read, by what they mean.
+// Sources: semantic-conventions v1.44 and its migration guides for HTTP,
+// database and RPC.
+type conventions struct {
+	// Resource attributes.
+	ServiceNamespace attribute
+	Environment      attribute
+	Workload         attribute // names a process that has no service name
+	ServiceVersion   attribute
+	InstanceID       attribute
+	PodName          attribute
+	NodeName         attribute
+	DeploymentName   attribute
+	NamespaceName    attribute
+	ClusterName      attribute
+
+	// Span attributes.
+	HTTPMethod     attribute
+	HTTPStatus     attribute
+	HTTPRoute      attribute
+	HTTPURL        attribute // the full URL
+	HTTPPath       attribute // path, with the query in the old generation
+	HTTPQuery      attribute
+	HTTPHost       attribute
+	ServerAddress  attribute // what a client calls
+	ServerPort     attribute
+	ServingAddress attribute // what a server listens on
+	ServingPort    attribute
+	PeerAddress    attribute // the IP behind ServerAddress
+	PeerService    attribute
+	RPCSystem      attribute
+	RPCService     attribute
+	RPCMethod      attribute // with the service before a slash in the new generation
+	DBSystem       attribute
+	DBName         attribute
+	DBOperation    attribute
+	DBTable        attribute
+	DBStatement    attribute
+	MessagingSys   attribute
+	Destination    attribute // topic or queue; the template keeps temporary ones together
+	ErrorType      attribute
+}
+
+func semanticConventions() conventions {
+	return conventions{
+		ServiceNamespace: attribute{"service.namespace", "k8s.namespace.name"},
+		Environment:      attribute{"deployment.environment.name", "deployment.environment"},
+		Workload:         attribute{"k8s.deployment.name", "k8s.container.name", "k8s.pod.name"},
+		ServiceVersion:   attribute{"service.version"},
+		InstanceID:       attribute{"service.instance.id"},
+		PodName:          attribute{"k8s.pod.name"},
+		NodeName:         attribute{"k8s.node.name", "host.name"},
+		DeploymentName:   attribute{"k8s.deployment.name"},
+		NamespaceName:    attribute{"k8s.namespace.name", "service.namespace"},
+		ClusterName:      attribute{"k8s.cluster.name", "cluster.name"},
+
+		HTTPMethod:     attribute{"http.request.method", "http.method"},
+		HTTPStatus:     attribute{"http.response.status_code", "http.status_code"},
+		HTTPRoute:      attribute{"http.route"},
+		HTTPURL:        attribute{"url.full", "http.url"},
+		HTTPPath:       attribute{"url.path", "http.target"},
+		HTTPQuery:      attribute{"url.query"},
+		HTTPHost:       attribute{"http.host"},
+		ServerAddress:  attribute{"server.address", "net.peer.name", "net.host.name"},
+		ServerPort:     attribute{"server.port", "net.peer.port", "net.host.port"},
+		ServingAddress: attribute{"server.address", "net.host.name", "http.host"},
+		ServingPort:    attribute{"server.port", "net.host.port"},
+		PeerAddress:    attribute{"network.peer.address", "net.sock.peer.addr", "net.peer.ip"},
+		PeerService:    attribute{"service.peer.name", "peer.service"},
+		RPCSystem:      attribute{"rpc.system.name", "rpc.system"},
+		RPCService:     attribute{"rpc.service"},
+		RPCMethod:      attribute{"rpc.method"},
+		DBSystem:       attribute{"db.system.name", "db.system"},
+		DBName:         attribute{"db.namespace", "db.name", "db.mssql.instance_name", "db.redis.database_index"},
+		DBOperation:    attribute{"db.operation.name", "db.operation"},
+		DBTable: attribute{
+			"db.collection.name", "db.sql.table", "db.mongodb.collection", "db.cassandra.table", "db.cosmosdb.container",
+		},
+		DBStatement:  attribute{"db.query.text", "db.statement"},
+		MessagingSys: attribute{"messaging.system"},
+		Destination: attribute{
+			"messaging.destination.template", "messaging.destination.name", "messaging.destination",
+		},
+		ErrorType: attribute{"error.type"},
+	}
+}
+
+// statementData is what the templates of sql/ are rendered with: the tables and
+// the conventions.
+type statementData struct {
+	Tables
+	conventions
+}
+
+// statementFuncs are the functions of the templates of sql/.
+//
+//	kinds "Server" …   is the span of one of these kinds, in either spelling
+//	failed             is the span's status Error, in either spelling
+//	service            the span's service, as serviceName shows it
+//	attr "Map" .Name   the first non-empty value of an attribute, or ''
+func statementFuncs() template.FuncMap {
+	return template.FuncMap{
+		"kinds":   kindsSQL,
+		"failed":  func() string { return "StatusCode IN ('Error', 'STATUS_CODE_ERROR')" },
+		"service": func() string { return "if(ServiceName = '', '" + unknownService + "', ServiceName)" },
+		"attr":    attributeSQL,
+	}
+}
+
+func kindsSQL(kinds ...string) string {
+	names := make([]string, 0, 2*len(kinds))
+	for _, k := range kinds {
+		names = append(names, "'"+k+"'", "'"+spanKindPrefix+strings.ToUpper(k)+"'")
+	}
+	return "SpanKind IN (" + strings.Join(names, ", ") + ")"
+}
+
+func attributeSQL(column string, a attribute) string {
+	if len(a) == 1 {
+		return column + "['" + a[0] + "']"
+	}
+	var sql strings.Builder
+	sql.WriteString("multiIf(")
+	for _, name := range a {
+		value := column + "['" + name + "']"
+		sql.WriteString(value + " != '', " + value + ", ")
+	}
+	sql.WriteString("'')")
+	return sql.String()
+}
+
+// unknownService is what OpenTelemetry calls a service that has no name.
+const unknownService = "unknown_service"
+
+// serviceName names the service of a span.
+func serviceName(column string) string { return cmp.Or(column, unknownService) }
+
+// Collectors before v0.109 wrote the names of the protocol's enums, later ones
+// shorten them; replies always hold the long form.
+const (
+	spanKindPrefix   = "SPAN_KIND_"
+	statusCodePrefix = "STATUS_CODE_"
+)
+
+// enumName returns the long form of an enum's value; "" becomes <prefix>unset.
+func enumName(prefix, value, unset string) string {
+	if strings.HasPrefix(value, prefix) {
+		return value
+	}
+	return prefix + strings.ToUpper(cmp.Or(value, unset))
+}
+
+func spanKind(column string) string   { return enumName(spanKindPrefix, column, "UNSPECIFIED") }
+func statusCode(column string) string { return enumName(statusCodePrefix, column, "UNSET") }
