@@ -13,6 +13,7 @@
 //	atlhyper:clusters                  zset    masters     masters         pruned after ClustersAge
 //	atlhyper:{C}:events                channel agent       masters         -
 //	atlhyper:{C}:replies:<replica>     channel agent       asking master   -
+//	atlhyper:{C}:cancels               channel masters     agents          -
 package key
 
 import (
@@ -32,6 +33,10 @@ const Clusters = Namespace + "clusters"
 // EventsPattern matches the events channel of every cluster (braces are literal
 // in Redis patterns).
 const EventsPattern = Namespace + "{*}:events"
+
+// RepliesPattern matches the channel of one replica in every cluster: one
+// subscription serves all.
+func RepliesPattern(replica string) string { return Namespace + "{*}:replies:" + replica }
 
 // AgentsPattern matches the agents key of every cluster, for SCAN.
 const AgentsPattern = Namespace + "{*}:agents"
@@ -97,7 +102,8 @@ func (c Cluster) Snapshot() string { return c.key("snapshot") }
 // Meta is the hash of plain strings about the snapshot: the Meta* fields.
 func (c Cluster) Meta() string { return c.key("meta") }
 
-// Agents is the hash instance -> msgpack of the agent's last beat.
+// Agents is the hash instance -> msgpack of the agent's last beat; see
+// snapshot.Beat.
 func (c Cluster) Agents() string { return c.key("agents") }
 
 // Commands is the list that masters push to and agents take from.
@@ -117,6 +123,10 @@ func (c Cluster) Events() string { return c.key("events") }
 
 // Replies is the channel on which replies for one master replica are announced.
 func (c Cluster) Replies(replica string) string { return c.key("replies:" + replica) }
+
+// Cancels is the channel on which masters name commands that nobody waits for
+// any more.
+func (c Cluster) Cancels() string { return c.key("cancels") }
 
 // ClusterOf returns the cluster id in the braces of a key or channel.
 func ClusterOf(key string) (Cluster, bool) {
@@ -158,11 +168,13 @@ const (
 	FieldHash   SectionField = "hash"    // of the value, hex
 	FieldWindow SectionField = "window"  // seconds of telemetry it speaks of
 	FieldCodec  SectionField = "codec"   // absent: plain msgpack; "zstd": compressed
+	// FieldInterval is the ms between collections; absent: MetaInterval.
+	FieldInterval SectionField = "interval_ms"
 )
 
 // SectionFields lists all of them.
 func SectionFields() []SectionField {
-	return []SectionField{FieldAt, FieldSeq, FieldError, FieldTook, FieldBytes, FieldHash, FieldWindow, FieldCodec}
+	return []SectionField{FieldAt, FieldSeq, FieldError, FieldTook, FieldBytes, FieldHash, FieldWindow, FieldCodec, FieldInterval}
 }
 
 // Field spells a section's field of the meta hash.

@@ -21,7 +21,10 @@ func TestSpelling(t *testing.T) {
 		c.Result("h"):        "atlhyper:{prod-1}:result:h",
 		c.Events():           "atlhyper:{prod-1}:events",
 		c.Replies("m1"):      "atlhyper:{prod-1}:replies:m1",
+		c.Cancels():          "atlhyper:{prod-1}:cancels",
 		string(key.Clusters): "atlhyper:clusters",
+
+		key.RepliesPattern("m1"): "atlhyper:{*}:replies:m1",
 	} {
 		if got != want {
 			t.Errorf("got %q, want %q", got, want)

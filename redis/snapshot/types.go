@@ -1,0 +1,87 @@
+// Package snapshot is what a cluster looks like in Redis: the sections that its
+// agent publishes, what is known about them, and the agents' beats. Writer is
+// the agent's end, Reader the masters'.
+package snapshot
+
+import (
+	"time"
+
+	"github.com/atlhyper/observe/redis/key"
+	"github.com/atlhyper/observe/shared/model"
+)
+
+// Section is one section as a master reads it.
+type Section struct {
+	// Data is plain msgpack.
+	Data []byte
+	Meta SectionMeta
+}
+
+// SectionMeta is what is known about a section. Times are on Redis's clock.
+type SectionMeta struct {
+	// Seq is the publish that last changed the value.
+	Seq int64
+	// At is the last collection that succeeded; zero when none ever did.
+	At time.Time
+	// PublishedAt is the last publish of the whole snapshot.
+	PublishedAt time.Time
+	// Age is how long ago At is.
+	Age time.Duration
+	// Interval is between collections.
+	Interval time.Duration
+	// Window is the length of the telemetry that the value speaks of; 0 for none.
+	Window time.Duration
+	// Took is how long the last collection took.
+	Took time.Duration
+	// Error says why the last collection failed; "" when it did not.
+	Error string
+	// Stale is true when Error is set or Age is over 3 intervals.
+	Stale bool
+	// Bytes is the length of the value as plain msgpack.
+	Bytes int64
+	// Hash identifies the value: equal hashes, equal bytes.
+	Hash string
+}
+
+// Status says how a cluster is doing.
+type Status string
+
+// The states of a cluster.
+const (
+	// Online: an agent is live and publishes.
+	Online Status = "online"
+	// Stale: an agent is live, but nothing was published for 3 intervals.
+	Stale Status = "stale"
+	// Offline: no live agent.
+	Offline Status = "offline"
+)
+
+// ClusterInfo is what is known about a cluster without its sections' values.
+type ClusterInfo struct {
+	ID     key.Cluster
+	Status Status
+	// LastSeen is the newest beat or publish.
+	LastSeen time.Time
+	// PublishedAt is the last publish; zero when there is no snapshot.
+	PublishedAt time.Time
+	// Seq of the last publish.
+	Seq int64
+	// Agents, by instance; those whose beat is too old have Live false.
+	Agents []AgentInfo
+	// Sections by name; empty when there is no snapshot.
+	Sections map[model.Section]SectionMeta
+}
+
+// AgentInfo is an agent's last beat.
+type AgentInfo struct {
+	Instance  string
+	Version   string
+	LastSeen  time.Time
+	StartedAt time.Time
+	// Live is true when the beat is younger than key.BeatExpiry.
+	Live bool
+	// Leaving is true when it takes no more commands.
+	Leaving bool
+	// Slots is how many commands it runs at a time, Busy how many it does.
+	Slots, Busy int
+}
