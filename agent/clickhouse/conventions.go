@@ -84,8 +84,8 @@ func semanticConventions() conventions {
 		HTTPPath:       attribute{"url.path", "http.target"},
 		HTTPQuery:      attribute{"url.query"},
 		HTTPHost:       attribute{"http.host"},
-		ServerAddress:  attribute{"server.address", "net.peer.name", "net.host.name"},
-		ServerPort:     attribute{"server.port", "net.peer.port", "net.host.port"},
+		ServerAddress:  attribute{"server.address", "net.peer.name"},
+		ServerPort:     attribute{"server.port", "net.peer.port"},
 		ServingAddress: attribute{"server.address", "net.host.name", "http.host"},
 		ServingPort:    attribute{"server.port", "net.host.port"},
 		PeerAddress:    attribute{"network.peer.address", "net.sock.peer.addr", "net.peer.ip"},
@@ -150,6 +150,18 @@ func attributeSQL(column string, a attribute) string {
 	}
 	sql.WriteString("'')")
 	return sql.String()
+}
+
+// renamedDatabases lists the database systems that the stable conventions renamed,
+// old name first, so that callers of both generations meet in one node.
+func renamedDatabases() (before, after []string) {
+	return []string{
+			"mssql", "oracle", "db2", "dynamodb", "redshift",
+			"cosmosdb", "spanner", "h2", "firebird", "hanadb",
+		}, []string{
+			"microsoft.sql_server", "oracle.db", "ibm.db2", "aws.dynamodb", "aws.redshift",
+			"azure.cosmosdb", "gcp.spanner", "h2database", "firebirdsql", "sap.hana",
+		}
 }
 
 // unknownService is what OpenTelemetry calls a service that has no name.

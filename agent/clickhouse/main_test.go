@@ -1,0 +1,73 @@
+package clickhouse
+
+import (
+	"context"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/atlhyper/observe/loadtest/chdb/chdbtest"
+	"github.com/atlhyper/observe/loadtest/telemetry"
+	"github.com/atlhyper/observe/shared/detail"
+)
+
+// engine is one real ClickHouse for all tests; each has a database of its own.
+var engine chdbtest.Shared
+
+func TestMain(m *testing.M) { os.Exit(engine.Run(m)) }
+
+// testNow is what the stores of the tests take for now. Rows are placed
+// relative to it.
+var testNow = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+// testStore opens a store on a database that holds the exporter's tables and
+// rows; insert adds more of them.
+func testStore(t *testing.T, rows telemetry.Rows) (s *Store, insert func(telemetry.Rows)) {
+	t.Helper()
+	srv := engine.Server(t)
+	db := srv.Database(t)
+	conn := srv.Open(t, db)
+	if err := telemetry.CreateTables(t.Context(), conn, ""); err != nil {
+		t.Fatal(err)
+	}
+	insert = func(rows telemetry.Rows) {
+		t.Helper()
+		if err := rows.Insert(t.Context(), conn, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	insert(rows)
+	return openStore(t, srv.DSN(db)), insert
+}
+
+// emptyStore opens a store on a database without any table. exec creates some.
+func emptyStore(t *testing.T) (s *Store, exec func(sql string)) {
+	t.Helper()
+	srv := engine.Server(t)
+	db := srv.Database(t)
+	conn := srv.Open(t, db)
+	exec = func(sql string) {
+		t.Helper()
+		if err := conn.Exec(context.WithoutCancel(t.Context()), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return openStore(t, srv.DSN(db)), exec
+}
+
+func openStore(t *testing.T, dsn string) *Store {
+	t.Helper()
+	s, err := Open(Config{DSN: dsn, Clock: func() time.Time { return testNow }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// before is the range of that length that ends now.
+func before(d time.Duration) detail.Range { return detail.NewRange(testNow.Add(-d), testNow) }
