@@ -3,10 +3,15 @@ package snapshot
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/atlhyper/observe/redis/conn"
 	"github.com/atlhyper/observe/redis/key"
+	"github.com/atlhyper/observe/shared/fault"
 	"github.com/atlhyper/observe/shared/model"
 )
 
@@ -14,33 +19,125 @@ import (
 type ReaderConfig struct {
 	// MaxSectionBytes bounds a section's plain msgpack. 0 means 64 MiB.
 	MaxSectionBytes int
-	// Logger is told of entries that cannot be read. nil means none.
+	// GatherInterval is between the looks of Gather at all agents. 0 means 10 s.
+	GatherInterval time.Duration
+	// Logger is told of what cannot be read. nil means none.
 	Logger *slog.Logger
 }
 
-// Reader reads the snapshots of all clusters.
-type Reader struct{ cfg ReaderConfig }
+// Reader reads the snapshots of all clusters. It keeps nothing: every call asks
+// Redis. It is safe for concurrent use.
+type Reader struct {
+	clients *conn.Clients
+	cfg     ReaderConfig
+	unpack  *unpacker
+}
 
 // NewReader returns a Reader.
-func NewReader(_ *conn.Clients, cfg ReaderConfig) *Reader { return &Reader{cfg: cfg} }
-
-var errConstruction = errors.New("snapshot: under construction")
-
-// Section reads one section.
-func (r *Reader) Section(context.Context, key.Cluster, model.Section) (Section, error) {
-	return Section{}, errConstruction
+func NewReader(clients *conn.Clients, cfg ReaderConfig) *Reader {
+	if cfg.MaxSectionBytes == 0 {
+		cfg.MaxSectionBytes = 64 << 20
+	}
+	if cfg.GatherInterval == 0 {
+		cfg.GatherInterval = 10 * time.Second
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Reader{clients: clients, cfg: cfg, unpack: &unpacker{max: cfg.MaxSectionBytes}}
 }
 
-// Clusters lists every known cluster, by id.
-func (r *Reader) Clusters(context.Context) ([]ClusterInfo, error) { return nil, errConstruction }
-
-// Cluster reads one cluster.
-func (r *Reader) Cluster(context.Context, key.Cluster) (ClusterInfo, error) {
-	return ClusterInfo{}, errConstruction
+// Section reads one section and what is known about it, in one round trip; when
+// it is not there, a second one finds out why. Errors are *fault.Error:
+//
+//	cluster_unknown    no such cluster was ever seen
+//	not_ready          its agent has not collected this section yet
+//	snapshot_expired   it was there; the message says since when it is not
+//	store_unavailable  Redis cannot be reached, or holds what this build cannot read
+func (r *Reader) Section(ctx context.Context, c key.Cluster, name model.Section) (Section, error) {
+	if err := validate(c, name); err != nil {
+		return Section{}, err
+	}
+	var data *redis.StringCmd
+	var meta *redis.SliceCmd
+	fields := sectionFields(name)
+	// A transaction, so that the value and what meta says are of one publish.
+	_, err := r.clients.Normal.TxPipelined(ctx, func(p redis.Pipeliner) error {
+		data = p.HGet(ctx, c.Snapshot(), string(name))
+		meta = p.HMGet(ctx, c.Meta(), fields...)
+		return nil
+	})
+	if err := conn.Unavailable(err); err != nil {
+		return Section{}, fmt.Errorf("read section: %w", err)
+	}
+	m := metaOf(fields, meta.Val())
+	parsed, err := r.parseSection(m, name)
+	if err != nil {
+		return Section{}, err
+	}
+	if errors.Is(data.Err(), redis.Nil) {
+		return Section{}, r.whyMissing(ctx, c, name, m, parsed)
+	}
+	if err := conn.Unavailable(data.Err()); err != nil {
+		return Section{}, fmt.Errorf("read section: %w", err)
+	}
+	if m[key.MetaSchema] == "" {
+		return Section{}, unreadable(nil, "the snapshot of cluster %s has no meta", c)
+	}
+	plain, err := r.unpack.unpack([]byte(data.Val()), m[key.Field(name, key.FieldCodec)])
+	if err != nil {
+		return Section{}, unreadable(err, "section %s of cluster %s cannot be unpacked", name, c)
+	}
+	parsed.Bytes = int64(len(plain))
+	return Section{Data: plain, Meta: parsed}, nil
 }
 
-// Gather keeps the list of clusters until ctx is done.
-func (r *Reader) Gather(ctx context.Context) error {
-	<-ctx.Done()
-	return ctx.Err()
+func validate(c key.Cluster, name model.Section) error {
+	if err := key.ValidateCluster(string(c)); err != nil {
+		return fault.New(fault.BadRequest, "%s", err)
+	}
+	if err := validateSection(name); err != nil {
+		return fault.New(fault.BadRequest, "%s", err)
+	}
+	return nil
+}
+
+// unreadable is about what lies in Redis and this build cannot use.
+func unreadable(cause error, format string, args ...any) error {
+	return fault.Wrap(cause, fault.StoreUnavailable, format, args...)
+}
+
+// whyMissing tells apart why there is no value.
+func (r *Reader) whyMissing(ctx context.Context, c key.Cluster, name model.Section, m metaMap, parsed SectionMeta) error {
+	if parsed.Error != "" {
+		return fault.New(fault.NotReady, "section %s of cluster %s was never collected: %s", name, c, parsed.Error)
+	}
+	if m[key.MetaSchema] != "" {
+		return fault.New(fault.NotReady, "section %s of cluster %s has not been collected yet", name, c)
+	}
+	info, err := r.Cluster(ctx, c)
+	if err != nil {
+		return err
+	}
+	published, ttl := time.Time{}, time.Duration(0)
+	for _, a := range info.Agents {
+		if a.publishedAt.After(published) {
+			published, ttl = a.publishedAt, a.interval*key.SnapshotIntervals
+		}
+	}
+	now := r.clients.Clock.Now()
+	switch {
+	case !published.IsZero() && now.Sub(published) > ttl:
+		return expired(c, published.Add(ttl), published)
+	case len(info.Agents) == 0:
+		// Its beats are gone too; what is left is when it was last seen.
+		return expired(c, info.LastSeen, info.LastSeen)
+	default:
+		return fault.New(fault.NotReady, "cluster %s has not published its first snapshot yet", c)
+	}
+}
+
+func expired(c key.Cluster, since, last time.Time) error {
+	return fault.New(fault.SnapshotExpired, "the snapshot of cluster %s expired at %s; its agent last wrote at %s",
+		c, since.UTC().Format(time.RFC3339), last.UTC().Format(time.RFC3339))
 }

@@ -70,6 +70,8 @@ type ClusterInfo struct {
 	Agents []AgentInfo
 	// Sections by name; empty when there is no snapshot.
 	Sections map[model.Section]SectionMeta
+
+	interval time.Duration // between publishes
 }
 
 // AgentInfo is an agent's last beat.
@@ -84,4 +86,7 @@ type AgentInfo struct {
 	Leaving bool
 	// Slots is how many commands it runs at a time, Busy how many it does.
 	Slots, Busy int
+
+	publishedAt time.Time     // its last publish
+	interval    time.Duration // between its publishes
 }

@@ -1,0 +1,72 @@
+package conn
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Script runs Lua by its digest, and sends the text when the server does not know
+// it (yet, or again: it was restarted or emptied).
+type Script struct{ script *redis.Script }
+
+// NewScript returns the script of parts, put together in order.
+func NewScript(parts ...string) *Script {
+	text := ""
+	for _, p := range parts {
+		text += p
+	}
+	return &Script{script: redis.NewScript(text)}
+}
+
+// Run runs the script. Errors are those of Unavailable.
+func (s *Script) Run(ctx context.Context, client redis.UniversalClient, keys []string, args ...any) (any, error) {
+	result, err := s.script.Run(ctx, client, keys, args...).Result()
+	return result, Unavailable(err)
+}
+
+// Time turns a script's seconds and microseconds of TIME into a time.
+func Time(seconds, micros int64) time.Time { return time.Unix(seconds, micros*1000).UTC() }
+
+// Ints reads the first n elements of a script's list as integers, sent as
+// integers or in decimal.
+func Ints(result any, n int) ([]int64, error) {
+	list, ok := result.([]any)
+	if !ok || len(list) < n {
+		return nil, fmt.Errorf("script: want a list of %d, got %T", n, result)
+	}
+	out := make([]int64, n)
+	for i := range n {
+		switch v := list[i].(type) {
+		case int64:
+			out[i] = v
+		case string:
+			parsed, err := strconv.ParseInt(v, 10, 64)
+			if err != nil {
+				return nil, fmt.Errorf("script: element %d: %w", i, err)
+			}
+			out[i] = parsed
+		default:
+			return nil, fmt.Errorf("script: element %d is a %T", i, v)
+		}
+	}
+	return out, nil
+}
+
+// Strings reads a script's list of strings.
+func Strings(result any) ([]string, error) {
+	list, ok := result.([]any)
+	if !ok {
+		return nil, fmt.Errorf("script: want a list, got %T", result)
+	}
+	out := make([]string, len(list))
+	for i, v := range list {
+		if out[i], ok = v.(string); !ok {
+			return nil, fmt.Errorf("script: element %d is a %T", i, v)
+		}
+	}
+	return out, nil
+}

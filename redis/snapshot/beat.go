@@ -1,0 +1,83 @@
+package snapshot
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/atlhyper/observe/redis/beat"
+	"github.com/atlhyper/observe/redis/conn"
+	"github.com/atlhyper/observe/redis/key"
+)
+
+// Beat is what an agent says about itself; see the package beat.
+type Beat = beat.Beat
+
+// maxAgents is the number of entries over which every beat that no longer counts
+// is pruned, and not only the old ones.
+const maxAgents = 256
+
+// beatLua writes a beat at Redis's time and prunes those of agents that are gone.
+//
+//	KEYS[1] agents
+//	ARGV    instance, state, body, ms of: the beats' expiry, the key's TTL; most entries
+//	result  {seconds, microseconds of TIME}
+var beatLua = []string{beat.Lua, `
+local seconds, micros = now_parts()
+local now = now_ms()
+redis.call('HSET', KEYS[1], ARGV[1], beat_value(now, ARGV[2], ARGV[3]))
+redis.call('PEXPIRE', KEYS[1], ARGV[5])
+local keep = tonumber(ARGV[5])
+if redis.call('HLEN', KEYS[1]) > tonumber(ARGV[6]) then keep = tonumber(ARGV[4]) end
+local all = redis.call('HGETALL', KEYS[1])
+for i = 1, #all, 2 do
+  if not beat_live(all[i + 1], now, keep) then redis.call('HDEL', KEYS[1], all[i]) end
+end
+return {seconds, micros}
+`}
+
+// Beat says that the agent lives; call it each key.BeatInterval.
+func (w *Writer) Beat(ctx context.Context, b Beat) error {
+	w.mu.Lock()
+	b.PublishedAt = w.published
+	w.mu.Unlock()
+	b.Interval = w.cfg.Interval
+	state, body, err := b.Args()
+	if err != nil {
+		return err
+	}
+	sent := time.Now()
+	result, err := w.beat.Run(ctx, w.clients.Normal, []string{w.cfg.Cluster.Agents()},
+		w.cfg.Instance, state, body, key.BeatExpiry.Milliseconds(), key.AgentsTTL.Milliseconds(), maxAgents)
+	if err != nil {
+		return fmt.Errorf("beat: %w", err)
+	}
+	now, err := conn.Ints(result, 2)
+	if err != nil {
+		return fmt.Errorf("beat: %w", err)
+	}
+	w.clients.Clock.Observe(sent, conn.Time(now[0], now[1]))
+	return nil
+}
+
+// leaveLua takes the agent off the list, unless it leaves commands behind: then its
+// beat must run out, so that another agent takes them back.
+//
+//	KEYS[1] agents  KEYS[2] claimed:<instance>
+//	ARGV    instance
+//	result  1 when it is off the list
+const leaveLua = `
+if redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
+redis.call('HDEL', KEYS[1], ARGV[1])
+return 1
+`
+
+// Leave takes the agent off the list of agents: masters know at once.
+func (w *Writer) Leave(ctx context.Context) error {
+	_, err := w.leave.Run(ctx, w.clients.Normal,
+		[]string{w.cfg.Cluster.Agents(), w.cfg.Cluster.Claimed(w.cfg.Instance)}, w.cfg.Instance)
+	if err != nil {
+		return fmt.Errorf("leave: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,203 @@
+package snapshot
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/atlhyper/observe/redis/beat"
+	"github.com/atlhyper/observe/redis/conn"
+	"github.com/atlhyper/observe/redis/key"
+	"github.com/atlhyper/observe/shared/fault"
+	"github.com/atlhyper/observe/shared/model"
+)
+
+const (
+	// maxClusters bounds the list of clusters.
+	maxClusters = 10_000
+	// clustersBatch is how many clusters are read in one round trip.
+	clustersBatch = 100
+)
+
+// Clusters lists every cluster seen in the last 7 days, by id. One whose entries
+// cannot be read is listed with what can be. Errors: store_unavailable.
+func (r *Reader) Clusters(ctx context.Context) ([]ClusterInfo, error) {
+	seen, err := r.clients.Normal.ZRevRangeWithScores(ctx, key.Clusters, 0, maxClusters-1).Result()
+	if err := conn.Unavailable(err); err != nil {
+		return nil, fmt.Errorf("list clusters: %w", err)
+	}
+	known := make(map[key.Cluster]time.Time, len(seen))
+	ids := make([]key.Cluster, 0, len(seen))
+	for _, z := range seen {
+		id, ok := z.Member.(string)
+		if !ok || key.ValidateCluster(id) != nil {
+			r.cfg.Logger.WarnContext(ctx, "an entry of the list of clusters is not a cluster id", "key", key.Clusters)
+			continue
+		}
+		ids = append(ids, key.Cluster(id))
+		known[key.Cluster(id)] = scoreTime(z.Score)
+	}
+	slices.Sort(ids)
+	out := make([]ClusterInfo, 0, len(ids))
+	for batch := range slices.Chunk(ids, clustersBatch) {
+		infos, err := r.read(ctx, batch)
+		if err != nil {
+			return nil, err
+		}
+		for _, info := range infos {
+			info.sawAt(known[info.ID])
+			out = append(out, info)
+		}
+	}
+	return out, nil
+}
+
+// Cluster reads one cluster. Errors: cluster_unknown, store_unavailable.
+func (r *Reader) Cluster(ctx context.Context, c key.Cluster) (ClusterInfo, error) {
+	if err := key.ValidateCluster(string(c)); err != nil {
+		return ClusterInfo{}, fault.New(fault.BadRequest, "%s", err)
+	}
+	score, err := r.clients.Normal.ZScore(ctx, key.Clusters, string(c)).Result()
+	listed := !errors.Is(err, redis.Nil)
+	if err := conn.Unavailable(err); err != nil {
+		return ClusterInfo{}, fmt.Errorf("read cluster: %w", err)
+	}
+	infos, err := r.read(ctx, []key.Cluster{c})
+	if err != nil {
+		return ClusterInfo{}, err
+	}
+	info := infos[0]
+	if !listed && len(info.Agents) == 0 && info.PublishedAt.IsZero() {
+		return ClusterInfo{}, fault.New(fault.ClusterUnknown, "no cluster %s was ever seen", c)
+	}
+	if listed {
+		info.sawAt(scoreTime(score))
+	}
+	return info, nil
+}
+
+func (c *ClusterInfo) sawAt(t time.Time) {
+	if t.After(c.LastSeen) {
+		c.LastSeen = t
+	}
+}
+
+// read reads the agents and the meta of some clusters in one round trip.
+func (r *Reader) read(ctx context.Context, ids []key.Cluster) ([]ClusterInfo, error) {
+	agents := make([]*redis.MapStringStringCmd, len(ids))
+	metas := make([]*redis.MapStringStringCmd, len(ids))
+	_, err := r.clients.Normal.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, id := range ids {
+			agents[i] = p.HGetAll(ctx, id.Agents())
+			metas[i] = p.HGetAll(ctx, id.Meta())
+		}
+		return nil
+	})
+	if err := conn.Unavailable(err); err != nil {
+		return nil, fmt.Errorf("read clusters: %w", err)
+	}
+	out := make([]ClusterInfo, len(ids))
+	for i, id := range ids {
+		info := ClusterInfo{ID: id, Agents: r.parseAgents(ctx, id, agents[i].Val())}
+		if err := r.parseMeta(&info, metas[i].Val()); err != nil {
+			r.cfg.Logger.WarnContext(ctx, "the meta of a cluster cannot be read", "cluster", id, "error", err)
+		}
+		info.judge(r.clients.Clock.Now())
+		out[i] = info
+	}
+	return out, nil
+}
+
+// parseAgents reads beats; what is not one is left out and logged.
+func (r *Reader) parseAgents(ctx context.Context, c key.Cluster, entries map[string]string) []AgentInfo {
+	now := r.clients.Clock.Now()
+	agents := make([]AgentInfo, 0, min(len(entries), maxAgents))
+	for instance, value := range entries {
+		if len(agents) == maxAgents {
+			r.cfg.Logger.WarnContext(ctx, "a cluster has too many agents; some are not listed", "cluster", c, "listed", maxAgents)
+			break
+		}
+		if err := key.ValidateInstance(instance); err != nil {
+			r.cfg.Logger.WarnContext(ctx, "the name of an agent cannot be read", "cluster", c, "error", err)
+			continue
+		}
+		b, at, err := beat.Decode(value)
+		if err != nil {
+			r.cfg.Logger.WarnContext(ctx, "the beat of an agent cannot be read", "cluster", c, "instance", instance, "error", err)
+			continue
+		}
+		agents = append(agents, AgentInfo{
+			Instance: instance, Version: boundText(b.Version, maxSectionName), LastSeen: at, StartedAt: b.StartedAt,
+			Live: now.Sub(at).Abs() <= key.BeatExpiry, Leaving: b.Leaving, Slots: b.Slots, Busy: b.Busy,
+			publishedAt: b.PublishedAt, interval: b.Interval,
+		})
+	}
+	slices.SortFunc(agents, func(a, b AgentInfo) int { return cmp.Compare(a.Instance, b.Instance) })
+	return agents
+}
+
+// parseMeta fills in what the meta hash says. After an error info is as if there
+// were no snapshot.
+func (r *Reader) parseMeta(info *ClusterInfo, entries map[string]string) error {
+	m := metaMap(entries)
+	if err := m.checkSchema(); err != nil {
+		return err
+	}
+	seq, err := m.integer(key.MetaSeq)
+	if err != nil {
+		return err
+	}
+	at, err := m.milli(key.MetaAt)
+	if err != nil {
+		return err
+	}
+	names, err := m.sections()
+	if err != nil {
+		return err
+	}
+	sections := make(map[model.Section]SectionMeta, len(names))
+	for _, name := range names {
+		if sections[name], err = r.parseSection(m, name); err != nil {
+			return err
+		}
+	}
+	interval, err := m.integer(key.MetaInterval)
+	if err != nil {
+		return err
+	}
+	info.Seq, info.PublishedAt, info.Sections = seq, at, sections
+	info.interval = time.Duration(min(interval, maxMillis)) * time.Millisecond
+	return nil
+}
+
+// judge sets Status and LastSeen.
+func (c *ClusterInfo) judge(now time.Time) {
+	c.sawAt(c.PublishedAt)
+	live := false
+	for _, a := range c.Agents {
+		c.sawAt(a.LastSeen)
+		live = live || a.Live
+	}
+	switch {
+	case !live:
+		c.Status = Offline
+	case c.PublishedAt.IsZero() || now.Sub(c.PublishedAt) > staleIntervals*c.interval:
+		c.Status = Stale
+	default:
+		c.Status = Online
+	}
+}
+
+// scoreTime reads a score of the list of clusters: ms.
+func scoreTime(score float64) time.Time {
+	if math.IsNaN(score) || score <= 0 || score > float64(maxMetaInt) {
+		return time.Time{}
+	}
+	return time.UnixMilli(int64(score)).UTC()
+}

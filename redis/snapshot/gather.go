@@ -1,0 +1,160 @@
+package snapshot
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/atlhyper/observe/redis/beat"
+	"github.com/atlhyper/observe/redis/conn"
+	"github.com/atlhyper/observe/redis/key"
+)
+
+// eventsBuffer is how many events may wait; those beyond are dropped, and the
+// next look at all agents makes up for them.
+const eventsBuffer = 1024
+
+// Gather keeps the list of clusters (key.Clusters) until ctx is done: from the
+// agents' beats, looked at now and every GatherInterval, and from the events of
+// clusters that were not there. Agents don't write the list, since it lies
+// outside a cluster's own keys. Several masters may gather at the same time.
+// Failures are logged once and the next look tries again. It returns nil.
+func (r *Reader) Gather(ctx context.Context) error {
+	pubsub := r.clients.Normal.PSubscribe(ctx, key.EventsPattern)
+	events := pubsub.Channel(redis.WithChannelSize(eventsBuffer), redis.WithChannelSendTimeout(time.Millisecond))
+	defer func() {
+		if err := pubsub.Close(); err != nil {
+			r.cfg.Logger.Debug("close the subscription to events", "error", err)
+		}
+	}()
+	ticker := time.NewTicker(r.cfg.GatherInterval)
+	defer ticker.Stop()
+	g := gatherer{reader: r, seen: make(map[key.Cluster]time.Time)}
+	g.look(ctx)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+			g.look(ctx)
+		case event, ok := <-events:
+			if !ok {
+				events = nil
+				continue
+			}
+			if c, ok := key.ClusterOf(event.Channel); ok {
+				g.event(ctx, c)
+			}
+		}
+	}
+}
+
+type gatherer struct {
+	reader *Reader
+	seen   map[key.Cluster]time.Time // on the list since the last look
+	failed bool
+}
+
+// event puts a cluster on the list that the last look did not find.
+func (g *gatherer) event(ctx context.Context, c key.Cluster) {
+	if _, ok := g.seen[c]; ok {
+		return
+	}
+	g.note(ctx, g.write(ctx, map[key.Cluster]time.Time{c: g.reader.clients.Clock.Now()}))
+}
+
+// look reads all beats and writes the list.
+func (g *gatherer) look(ctx context.Context) {
+	newest, err := g.reader.newestBeats(ctx)
+	if err == nil {
+		g.seen = make(map[key.Cluster]time.Time, len(newest))
+		err = g.write(ctx, newest)
+	}
+	if err == nil {
+		err = g.prune(ctx)
+	}
+	g.note(ctx, err)
+}
+
+func (g *gatherer) write(ctx context.Context, clusters map[key.Cluster]time.Time) error {
+	if len(clusters) == 0 {
+		return nil
+	}
+	members := make([]redis.Z, 0, len(clusters))
+	for c, at := range clusters {
+		members = append(members, redis.Z{Member: string(c), Score: float64(at.UnixMilli())})
+	}
+	if err := g.reader.clients.Normal.ZAddGT(ctx, key.Clusters, members...).Err(); err != nil {
+		return fmt.Errorf("gather: %w", conn.Unavailable(err))
+	}
+	for c, at := range clusters {
+		g.seen[c] = at
+	}
+	return nil
+}
+
+func (g *gatherer) prune(ctx context.Context) error {
+	oldest := g.reader.clients.Clock.Now().Add(-key.ClustersAge).UnixMilli()
+	err := g.reader.clients.Normal.ZRemRangeByScore(ctx, key.Clusters, "-inf", "("+strconv.FormatInt(oldest, 10)).Err()
+	if err != nil {
+		return fmt.Errorf("gather: %w", conn.Unavailable(err))
+	}
+	return nil
+}
+
+// note logs when gathering starts to fail and when it works again.
+func (g *gatherer) note(ctx context.Context, err error) {
+	failed := err != nil && ctx.Err() == nil
+	switch {
+	case failed && !g.failed:
+		g.reader.cfg.Logger.WarnContext(ctx, "the list of clusters is not kept up to date", "error", err)
+	case !failed && g.failed && ctx.Err() == nil:
+		g.reader.cfg.Logger.InfoContext(ctx, "the list of clusters is kept up to date again")
+	}
+	g.failed = failed
+}
+
+// newestBeats finds every cluster that has agents, and its newest beat, never in
+// the future.
+func (r *Reader) newestBeats(ctx context.Context) (map[key.Cluster]time.Time, error) {
+	newest := make(map[key.Cluster]time.Time)
+	err := conn.Scan(ctx, r.clients.Normal, key.AgentsPattern, func(keys []string) error {
+		for batch := range slices.Chunk(keys, clustersBatch) {
+			if err := r.beatsOf(ctx, batch, newest); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return newest, err
+}
+
+func (r *Reader) beatsOf(ctx context.Context, keys []string, newest map[key.Cluster]time.Time) error {
+	answers := make(map[key.Cluster]*redis.StringSliceCmd, len(keys))
+	_, err := r.clients.Normal.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for _, k := range keys {
+			if c, ok := key.ClusterOf(k); ok {
+				answers[c] = p.HVals(ctx, k)
+			}
+		}
+		return nil
+	})
+	if err := conn.Unavailable(err); err != nil {
+		return fmt.Errorf("read beats: %w", err)
+	}
+	now := r.clients.Clock.Now()
+	for c, answer := range answers {
+		for _, value := range answer.Val() {
+			// What is not a beat is reported by whoever reads the cluster.
+			_, at, err := beat.Decode(value)
+			if err == nil && at.After(newest[c]) && !at.After(now.Add(key.BeatExpiry)) {
+				newest[c] = at
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,263 @@
+package snapshot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/atlhyper/observe/redis/conn"
+	"github.com/atlhyper/observe/redis/key"
+	"github.com/atlhyper/observe/shared/model"
+)
+
+// WriterConfig says who publishes and how.
+type WriterConfig struct {
+	// Cluster whose snapshot it is. Required.
+	Cluster key.Cluster
+	// Instance names this agent among the cluster's. Required.
+	Instance string
+	// Version is this agent's build; it stands in meta.
+	Version string
+	// Interval is between publishes; the snapshot lives key.SnapshotIntervals of
+	// it. 0 means 10 s.
+	Interval time.Duration
+	// CompressAbove is the length in bytes over which a section is compressed
+	// with zstd. 0 means 256 KiB; negative never compresses.
+	CompressAbove int
+	// Logger is told when Redis lost the snapshot. nil means none.
+	Logger *slog.Logger
+}
+
+// maxError is the longest error in meta, in bytes.
+const maxError = 512
+
+// Update is the outcome of one collection of one section.
+type Update struct {
+	// Name of the section.
+	Name model.Section
+	// Data is the msgpack of the value. nil after a failure: the last good value
+	// stays, and its time too.
+	Data []byte
+	// At is when the value was collected: a time.Now() of this process, which the
+	// Writer turns into Redis's clock when it publishes.
+	At time.Time
+	// Err says why the collection failed, without secrets; "" when it did not.
+	// Longer than 512 bytes is cut.
+	Err string
+	// Took is how long the collection took.
+	Took time.Duration
+	// Window is the length of the telemetry that the value speaks of; 0 for none.
+	Window time.Duration
+	// Interval is between collections of this section. 0 means the Writer's.
+	Interval time.Duration
+}
+
+// Published is what a publish did.
+type Published struct {
+	// Seq is the snapshot's sequence number; it grows with every publish.
+	Seq int64
+	// Written are the sections whose value was sent, by name.
+	Written []model.Section
+	// Bytes is the length of what was sent of them.
+	Bytes int
+}
+
+// Writer publishes the sections of one cluster. It keeps the newest value of each,
+// so that it can send all of them again when Redis lost them. It is safe for
+// concurrent use; publishes happen one after the other.
+type Writer struct {
+	clients *conn.Clients
+	cfg     WriterConfig
+	publish *conn.Script
+	beat    *conn.Script
+	leave   *conn.Script
+	zstd    compressor
+
+	mu        sync.Mutex
+	sections  map[model.Section]*section
+	published time.Time // last publish, Redis's clock
+}
+
+// NewWriter checks the configuration.
+func NewWriter(clients *conn.Clients, cfg WriterConfig) (*Writer, error) {
+	if err := key.ValidateCluster(string(cfg.Cluster)); err != nil {
+		return nil, err
+	}
+	if err := key.ValidateInstance(cfg.Instance); err != nil {
+		return nil, err
+	}
+	if cfg.Interval == 0 {
+		cfg.Interval = 10 * time.Second
+	}
+	if cfg.Interval < 10*time.Millisecond {
+		return nil, fmt.Errorf("snapshot: interval %s is less than 10ms", cfg.Interval)
+	}
+	if cfg.CompressAbove == 0 {
+		cfg.CompressAbove = 256 << 10
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Writer{
+		clients: clients, cfg: cfg, sections: make(map[model.Section]*section),
+		publish: conn.NewScript(publishLua), beat: conn.NewScript(beatLua...), leave: conn.NewScript(leaveLua),
+	}, nil
+}
+
+// publishLua writes the changed fields of the snapshot and of meta, renews the TTL
+// of both and announces the publish, in one step; or nothing at all when Redis does
+// not hold what the writer believes it does (it was emptied, a key was evicted,
+// another agent published).
+//
+//	KEYS[1] snapshot  KEYS[2] meta
+//	ARGV    channel, TTL in ms, schema, then four lists, each after its length:
+//	        name, hash   sections that must be there
+//	        name, value  sections to write; their <name>.seq becomes the new seq
+//	        field, value of meta to write
+//	        field        of meta to delete
+//	result  {seq, seconds, microseconds of TIME}, or {0} when nothing was written
+//
+// seq is the larger of the last one plus 1 and TIME in ms, so it grows even when
+// Redis forgot the last one. The event is "seq name name …", the sections whose
+// value changed; what meta says of the others may have changed too.
+const publishLua = `
+local arg = 3
+local function list(width)
+  local n, items = tonumber(ARGV[arg + 1]), {}
+  arg = arg + 1
+  for i = 1, n do
+    local item = {}
+    for j = 1, width do arg = arg + 1; item[j] = ARGV[arg] end
+    items[i] = item
+  end
+  return items
+end
+local expected, values, fields, gone = list(2), list(2), list(2), list(1)
+
+local schema = redis.call('HGET', KEYS[2], 'schema')
+if schema and schema ~= ARGV[3] then redis.call('DEL', KEYS[1], KEYS[2]) end
+for _, e in ipairs(expected) do
+  if redis.call('HGET', KEYS[2], e[1] .. '.hash') ~= e[2] or redis.call('HEXISTS', KEYS[1], e[1]) == 0 then
+    return {0}
+  end
+end
+
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local last = tonumber(redis.call('HGET', KEYS[2], 'seq') or '0') or 0
+if last ~= last or last < 0 or last > 2^52 then last = 0 end
+local seq = string.format('%.0f', math.max(math.floor(last) + 1, now))
+
+local event = {seq}
+for _, v in ipairs(values) do
+  redis.call('HSET', KEYS[1], v[1], v[2])
+  redis.call('HSET', KEYS[2], v[1] .. '.seq', seq)
+  event[#event + 1] = v[1]
+end
+for _, f in ipairs(fields) do redis.call('HSET', KEYS[2], f[1], f[2]) end
+for _, f in ipairs(gone) do redis.call('HDEL', KEYS[2], f[1]) end
+redis.call('HSET', KEYS[2], 'schema', ARGV[3], 'seq', seq, 'at', string.format('%.0f', now))
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+redis.call('PEXPIRE', KEYS[2], ARGV[2])
+redis.call('PUBLISH', ARGV[1], table.concat(event, ' '))
+return {seq, time[1], time[2]}
+`
+
+// Publish takes the updates over and writes what changed since the last publish in
+// one atomic step. After an error the updates are kept: call it again, with newer
+// ones or none. Errors: a *fault.Error with store_unavailable; a plain error for
+// an update that makes no sense, before anything is sent.
+func (w *Writer) Publish(ctx context.Context, updates []Update) (Published, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, u := range updates {
+		if err := u.validate(); err != nil {
+			return Published{}, err
+		}
+	}
+	for _, u := range updates {
+		if err := w.absorb(u); err != nil {
+			return Published{}, err
+		}
+	}
+	done, err := w.send(ctx)
+	if errors.Is(err, errLost) {
+		w.cfg.Logger.InfoContext(ctx, "Redis lost the snapshot or another agent wrote it; all of it is sent again")
+		for _, s := range w.sections {
+			s.forget()
+		}
+		done, err = w.send(ctx)
+	}
+	return done, err
+}
+
+// errLost says that Redis does not hold what the writer believes it does.
+var errLost = errors.New("snapshot: Redis does not hold what was published")
+
+func (w *Writer) send(ctx context.Context) (Published, error) {
+	p := w.plan()
+	sent := time.Now()
+	result, err := w.publish.Run(ctx, w.clients.Normal, []string{w.cfg.Cluster.Snapshot(), w.cfg.Cluster.Meta()}, p.args()...)
+	if err != nil {
+		return Published{}, fmt.Errorf("publish: %w", err)
+	}
+	if first, err := conn.Ints(result, 1); err != nil {
+		return Published{}, fmt.Errorf("publish: %w", err)
+	} else if first[0] == 0 {
+		return Published{}, errLost
+	}
+	n, err := conn.Ints(result, 3)
+	if err != nil {
+		return Published{}, fmt.Errorf("publish: %w", err)
+	}
+	w.published = conn.Time(n[1], n[2])
+	w.clients.Clock.Observe(sent, w.published)
+	for _, s := range w.sections {
+		s.commit()
+	}
+	return Published{Seq: n[0], Written: p.written, Bytes: p.bytes}, nil
+}
+
+// plan is what one publish says.
+type plan struct {
+	head            []any // channel, TTL, schema
+	expected        []any
+	values          []any
+	fields          []any
+	gone            []any
+	written         []model.Section
+	bytes           int
+	clock           *conn.Clock
+	defaultInterval time.Duration
+}
+
+func (w *Writer) plan() *plan {
+	ttl := w.cfg.Interval * key.SnapshotIntervals
+	p := &plan{
+		head:  []any{w.cfg.Cluster.Events(), ttl.Milliseconds(), key.SchemaVersion},
+		clock: w.clients.Clock, defaultInterval: w.cfg.Interval,
+	}
+	p.fields = append(p.fields,
+		key.MetaAgent, w.cfg.Instance, key.MetaVersion, w.cfg.Version, key.MetaInterval, w.cfg.Interval.Milliseconds())
+	for _, name := range w.names() {
+		w.sections[name].plan(p, name)
+	}
+	return p
+}
+
+// args are the script's: each list after its length.
+func (p *plan) args() []any {
+	args := p.head
+	for _, list := range []struct {
+		items []any
+		width int
+	}{{p.expected, 2}, {p.values, 2}, {p.fields, 2}, {p.gone, 1}} {
+		args = append(args, strconv.Itoa(len(list.items)/list.width))
+		args = append(args, list.items...)
+	}
+	return args
+}
