@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 
 	"github.com/atlhyper/observe/loadtest/chdb/libchdb"
@@ -15,17 +16,15 @@ import (
 
 // Codes of ClickHouse that the server itself answers with.
 const (
-	codeBadArguments      = 36
-	codeNotImplemented    = 48
-	codeSyntaxError       = 62
-	codeQueryTooLarge     = 229
-	codeCannotDecompress  = 271
-	codeCancelled         = 394
-	codeTooManyBytes      = 396
-	codeIncorrectData     = 117
-	codeUnknownFormat     = 73
-	codeUnknownException  = 1002
-	codeResourceExhausted = 202 // TOO_MANY_SIMULTANEOUS_QUERIES
+	codeBadArguments     = 36
+	codeNotImplemented   = 48
+	codeSyntaxError      = 62
+	codeUnknownFormat    = 73
+	codeQueryTooLarge    = 229
+	codeCannotDecompress = 271
+	codeCancelled        = 394
+	codeTooManyBytes     = 396
+	codeUnknownException = 1002
 )
 
 // exception is an error with a code of ClickHouse.
@@ -63,49 +62,44 @@ func asException(err error) *exception {
 	return newException(codeUnknownException, "UNKNOWN_EXCEPTION", "%s", err)
 }
 
-// statusOf maps a code to the HTTP status ClickHouse answers with, which is
-// 500 for all codes that are not here (exceptionCodeToHTTPStatus in
-// ClickHouse's sources).
-var statusOf = map[int]int{
-	6:   http.StatusBadRequest, // CANNOT_PARSE_TEXT
-	26:  http.StatusBadRequest, // CANNOT_PARSE_QUOTED_STRING
-	27:  http.StatusBadRequest, // CANNOT_PARSE_INPUT_ASSERTION_FAILED
-	38:  http.StatusBadRequest, // CANNOT_PARSE_DATE
-	41:  http.StatusBadRequest, // CANNOT_PARSE_DATETIME
-	43:  http.StatusBadRequest, // ILLEGAL_TYPE_OF_ARGUMENT
-	51:  http.StatusBadRequest, // EMPTY_LIST_OF_COLUMNS_QUERIED
-	53:  http.StatusBadRequest, // TYPE_MISMATCH
-	62:  http.StatusBadRequest, // SYNTAX_ERROR
-	69:  http.StatusBadRequest, // ARGUMENT_OUT_OF_BOUND
-	72:  http.StatusBadRequest, // CANNOT_PARSE_NUMBER
-	117: http.StatusBadRequest, // INCORRECT_DATA
-	179: http.StatusBadRequest, // MULTIPLE_EXPRESSIONS_FOR_ALIAS
-	215: http.StatusBadRequest, // NOT_AN_AGGREGATE
-	321: http.StatusBadRequest, // VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE
-	456: http.StatusBadRequest, // UNKNOWN_QUERY_PARAMETER
-
-	16:  http.StatusNotFound, // NO_SUCH_COLUMN_IN_TABLE
-	46:  http.StatusNotFound, // UNKNOWN_FUNCTION
-	47:  http.StatusNotFound, // UNKNOWN_IDENTIFIER
-	50:  http.StatusNotFound, // UNKNOWN_TYPE
-	56:  http.StatusNotFound, // UNKNOWN_STORAGE
-	60:  http.StatusNotFound, // UNKNOWN_TABLE
-	63:  http.StatusNotFound, // UNKNOWN_AGGREGATE_FUNCTION
-	73:  http.StatusNotFound, // UNKNOWN_FORMAT
-	78:  http.StatusNotFound, // UNKNOWN_TYPE_OF_QUERY
-	81:  http.StatusNotFound, // UNKNOWN_DATABASE
-	115: http.StatusNotFound, // UNKNOWN_SETTING
-
-	159: http.StatusRequestTimeout,        // TIMEOUT_EXCEEDED
-	229: http.StatusRequestEntityTooLarge, // QUERY_IS_TOO_LARGE
-	48:  http.StatusNotImplemented,        // NOT_IMPLEMENTED
-	209: http.StatusServiceUnavailable,    // SOCKET_TIMEOUT
-	202: http.StatusServiceUnavailable,    // TOO_MANY_SIMULTANEOUS_QUERIES
+// statuses lists the codes that ClickHouse answers with another HTTP status
+// than 500 (exceptionCodeToHTTPStatus in ClickHouse's sources).
+var statuses = []struct {
+	status int
+	codes  []int
+}{
+	{http.StatusUnauthorized, []int{194 /* REQUIRED_PASSWORD */}},
+	{http.StatusForbidden, []int{
+		192 /* UNKNOWN_USER */, 193 /* WRONG_PASSWORD */, 497 /* ACCESS_DENIED */, 512, /* SET_NON_GRANTED_ROLE */
+		516, /* AUTHENTICATION_FAILED */
+	}},
+	{http.StatusBadRequest, []int{
+		6 /* CANNOT_PARSE_TEXT */, 8 /* THERE_IS_NO_COLUMN */, 15 /* DUPLICATE_COLUMN */, 25, /* CANNOT_PARSE_ESCAPE_SEQUENCE */
+		26 /* CANNOT_PARSE_QUOTED_STRING */, 27 /* CANNOT_PARSE_INPUT_ASSERTION_FAILED */, 36, /* BAD_ARGUMENTS */
+		37 /* UNKNOWN_ELEMENT_IN_AST */, 38 /* CANNOT_PARSE_DATE */, 41 /* CANNOT_PARSE_DATETIME */, 44, /* ILLEGAL_COLUMN */
+		53 /* TYPE_MISMATCH */, 62 /* SYNTAX_ERROR */, 72 /* CANNOT_PARSE_NUMBER */, 117, /* INCORRECT_DATA */
+		123 /* UNKNOWN_TYPE_OF_AST_NODE */, 167 /* TOO_DEEP_AST */, 168 /* TOO_BIG_AST */, 223, /* UNEXPECTED_AST_STRUCTURE */
+		321 /* VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE */, 376 /* CANNOT_PARSE_UUID */, 427, /* CANNOT_COMPILE_REGEXP */
+		441 /* CANNOT_PARSE_DOMAIN_VALUE_FROM_STRING */, 675 /* CANNOT_PARSE_IPV4 */, 676, /* CANNOT_PARSE_IPV6 */
+	}},
+	{http.StatusNotFound, []int{
+		46 /* UNKNOWN_FUNCTION */, 47 /* UNKNOWN_IDENTIFIER */, 50 /* UNKNOWN_TYPE */, 56 /* UNKNOWN_STORAGE */, 60, /* UNKNOWN_TABLE */
+		63 /* UNKNOWN_AGGREGATE_FUNCTION */, 73 /* UNKNOWN_FORMAT */, 78 /* UNKNOWN_TYPE_OF_QUERY */, 81, /* UNKNOWN_DATABASE */
+		115 /* UNKNOWN_SETTING */, 152 /* UNKNOWN_DIRECTION_OF_SORTING */, 336 /* UNKNOWN_DATABASE_ENGINE */, 511, /* UNKNOWN_ROLE */
+	}},
+	{http.StatusRequestTimeout, []int{159 /* TIMEOUT_EXCEEDED */}},
+	{http.StatusLengthRequired, []int{381 /* HTTP_LENGTH_REQUIRED */}},
+	{http.StatusRequestEntityTooLarge, []int{229 /* QUERY_IS_TOO_LARGE */}},
+	{http.StatusUnsupportedMediaType, []int{779 /* UNSUPPORTED_MEDIA_TYPE */}},
+	{http.StatusNotImplemented, []int{48 /* NOT_IMPLEMENTED */}},
+	{http.StatusServiceUnavailable, []int{76 /* CANNOT_OPEN_FILE */, 209 /* SOCKET_TIMEOUT */, 439 /* CANNOT_SCHEDULE_TASK */}},
 }
 
 func (e *exception) status() int {
-	if status, ok := statusOf[e.code]; ok {
-		return status
+	for _, s := range statuses {
+		if slices.Contains(s.codes, e.code) {
+			return s.status
+		}
 	}
 	return http.StatusInternalServerError
 }

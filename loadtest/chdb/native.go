@@ -66,8 +66,9 @@ func (n *nativeBlocks) block(reader *chproto.Reader, out *bytes.Buffer, p []byte
 	if err != nil {
 		return err
 	}
-	if columns > uint64(len(p)) || rows > 1<<30 {
-		return fmt.Errorf("%d columns of %d rows", columns, rows)
+	// A value takes a byte at the least.
+	if size := uint64(len(p)); columns > size || rows > size {
+		return fmt.Errorf("%d columns of %d rows in %d bytes", columns, rows, size)
 	}
 	n.header(out, columns, rows)
 	for range columns {

@@ -21,7 +21,7 @@ const shutdownGrace = 5 * time.Second
 
 // Run serves until ctx ends: it then stops accepting, gives running
 // statements five seconds, cancels the rest in the engine, and returns nil.
-// It can be called once per process, since the engine cannot be started again.
+// There can be one at a time in a process, since the engine is one per process.
 func Run(ctx context.Context, cfg Config) (err error) {
 	cfg, err = cfg.withDefaults()
 	if err != nil {

@@ -8,8 +8,8 @@ import "strings"
 // with a scan of the tokens; the engine's parser has the last word on
 // whether the text is valid.
 type statement struct {
-	// text is the statement without trailing semicolon and, for an INSERT
-	// that brings rows, without its FORMAT or VALUES clause.
+	// text is the statement without what follows it from a semicolon on and,
+	// for an INSERT that brings rows, without its FORMAT or VALUES clause.
 	text string
 	// format is the name after FORMAT ("Values" for VALUES), empty when the
 	// statement names none.
@@ -37,24 +37,23 @@ func parseStatement(text string) statement {
 	for t, ok := first, true; ok; t, ok = sc.next() {
 		if t.text == ";" {
 			_, more := sc.next()
-			return plainStatement(text, last, format, more)
+			return plainStatement(text[:last.end], format, more)
 		}
 		if t.depth == 0 && last.is("FORMAT") && t.word {
 			format = t
 		}
 		last = t
 	}
-	return plainStatement(text, last, format, false)
+	return plainStatement(text, format, false)
 }
 
-func plainStatement(text string, last, format token, several bool) statement {
-	s := statement{text: text[:last.end], rows: -1, several: several}
-	s.query = s.text
+func plainStatement(text string, format token, several bool) statement {
+	s := statement{text: text, query: text, rows: -1, several: several}
 	// A FORMAT clause is the last one but for SETTINGS, which may follow it.
 	if format.word {
 		s.format = format.text
 		at := strings.LastIndex(strings.ToUpper(text[:format.start]), "FORMAT")
-		s.query = text[:at] + text[format.end:last.end]
+		s.query = text[:at] + text[format.end:]
 	}
 	return s
 }
