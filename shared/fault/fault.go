@@ -28,6 +28,7 @@ const (
 	StoreUnavailable Code = "store_unavailable"  // Redis cannot be reached
 	Timeout          Code = "timeout"            // the deadline passed
 	ResultTooLarge   Code = "result_too_large"   // the reply is over its bound
+	Unavailable      Code = "unavailable"        // the replica shuts down, or the balancer has no replica left
 	Internal         Code = "internal"           // a bug: the log has the cause
 )
 

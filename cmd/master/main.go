@@ -1,0 +1,120 @@
+// Command master is a replica of the web API: it reads Redis and never talks to
+// a cluster.
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/atlhyper/observe/master"
+	"github.com/atlhyper/observe/master/api"
+)
+
+// flags are also read from the environment: --max-range is ATLHYPER_MAX_RANGE.
+type flags struct {
+	Listen  string `help:"Address of the HTTP API." default:"${listen}" placeholder:"HOST:PORT"`
+	Redis   string `help:"URL of Redis." default:"${redis}" placeholder:"URL"`
+	Replica string `help:"Name of this process among the masters; by default the host name and a random part." placeholder:"NAME"`
+
+	MaxRange   duration `help:"Longest time range of a request." default:"${max_range}"`
+	Timeout    duration `help:"How long a detail request waits unless it says otherwise." default:"${timeout}"`
+	MaxTimeout duration `help:"Longest wait that a detail request may ask for." default:"${max_timeout}"`
+
+	MaxWaiters    int `help:"Detail requests that may wait on this replica." default:"${max_waiters}"`
+	MaxQueue      int `help:"Commands of one cluster that no agent took yet." default:"${max_queue}"`
+	MaxReplyBytes int `help:"Bytes of one reply of an agent." default:"${max_reply}"`
+
+	DrainDelay   time.Duration `help:"How long to go on accepting at the end, while /readyz already fails." default:"0s"`
+	DrainTimeout time.Duration `help:"How long requests under way may take to finish at the end." default:"${drain_timeout}"`
+
+	LogLevel  slog.Level `help:"debug, info, warn or error." default:"info"`
+	LogFormat string     `help:"text or json." enum:"text,json" default:"text"`
+
+	Version kong.VersionFlag `help:"Print the version and exit."`
+}
+
+// duration is a flag that takes days, too: 30d.
+type duration time.Duration
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (d *duration) UnmarshalText(text []byte) error {
+	value, err := api.ParseDuration(string(text))
+	if err != nil {
+		return fmt.Errorf("%.40q %w", text, err)
+	}
+	*d = duration(value)
+	return nil
+}
+
+func main() {
+	var f flags
+	kong.Parse(&f,
+		kong.Name("master"),
+		kong.Description("The web API of AtlHyper Observe: serves from Redis what the agents of all clusters put there."),
+		kong.DefaultEnvars("ATLHYPER"),
+		defaults(),
+	)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	if err := run(ctx, f); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, f flags) error {
+	m, err := master.New(master.Config{
+		Listen:        f.Listen,
+		Redis:         f.Redis,
+		Replica:       f.Replica,
+		MaxRange:      time.Duration(f.MaxRange),
+		Timeout:       time.Duration(f.Timeout),
+		MaxTimeout:    time.Duration(f.MaxTimeout),
+		MaxWaiters:    f.MaxWaiters,
+		MaxQueue:      f.MaxQueue,
+		MaxReplyBytes: f.MaxReplyBytes,
+		DrainDelay:    f.DrainDelay,
+		DrainTimeout:  f.DrainTimeout,
+		Logger:        f.logger(),
+	})
+	if err != nil {
+		return err
+	}
+	return m.Run(ctx)
+}
+
+func (f flags) logger() *slog.Logger {
+	options := &slog.HandlerOptions{Level: f.LogLevel}
+	if f.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(os.Stderr, options))
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, options))
+}
+
+func defaults() kong.Vars {
+	vars := kong.Vars{
+		"listen":        master.DefaultListen,
+		"redis":         master.DefaultRedis,
+		"max_range":     api.FormatDuration(master.DefaultMaxRange),
+		"timeout":       api.FormatDuration(master.DefaultTimeout),
+		"max_timeout":   api.FormatDuration(master.DefaultMaxTimeout),
+		"max_waiters":   strconv.Itoa(master.DefaultMaxWaiters),
+		"max_queue":     strconv.Itoa(master.DefaultMaxQueue),
+		"max_reply":     strconv.Itoa(master.DefaultMaxReply),
+		"drain_timeout": master.DefaultDrainTimeout.String(),
+		"version":       "unknown",
+	}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		vars["version"] = info.Main.Version
+	}
+	return vars
+}

@@ -1,0 +1,123 @@
+// Package api is the HTTP API of a master: routes, parameters, and what an error
+// code is in HTTP. It knows neither Redis nor how answers come to be.
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/atlhyper/observe/master/dashboard"
+	"github.com/atlhyper/observe/master/dispatch"
+	"github.com/atlhyper/observe/redis/key"
+	"github.com/atlhyper/observe/shared/detail"
+	"github.com/atlhyper/observe/shared/model"
+)
+
+// Prefix starts the path of every endpoint but the probes.
+const Prefix = "/api/v2"
+
+// Bounds of a request.
+const (
+	MaxURL  = 8 << 10  // bytes of path and query
+	MaxBody = 64 << 10 // bytes of a request body
+)
+
+// Defaults of Config.
+const (
+	DefaultTimeout      = 10 * time.Second
+	DefaultMaxTimeout   = 30 * time.Second
+	DefaultReadyTimeout = time.Second
+)
+
+// Dashboards answers from the snapshots; dashboard.Service does.
+type Dashboards interface {
+	Section(context.Context, key.Cluster, model.Section) (*dashboard.Answer, error)
+	Clusters(context.Context) ([]dashboard.Cluster, error)
+	Cluster(context.Context, key.Cluster) (dashboard.Cluster, error)
+}
+
+// Details runs requests on a cluster's agents; dispatch.Dispatcher does.
+type Details interface {
+	Do(context.Context, dispatch.Request) ([]byte, error)
+}
+
+// Config is what an API needs.
+type Config struct {
+	Dashboards Dashboards // required
+	Details    Details    // required
+	// Ready says whether Redis can be reached. Required.
+	Ready func(context.Context) error
+	// Now is Redis's clock: ages are measured and relative time ranges end on it. Required.
+	Now func() time.Time
+	// MaxRange is the longest time range of a request, at most
+	// detail.MaxRangeHard; 0 means 30 days.
+	MaxRange time.Duration
+	// Timeout is how long a detail request waits unless it says otherwise; 0 means 10 s.
+	Timeout time.Duration
+	// MaxTimeout bounds what a request may say; 0 means 30 s.
+	MaxTimeout time.Duration
+	// ReadyTimeout bounds the check of /readyz; 0 means 1 s.
+	ReadyTimeout time.Duration
+	// Logger gets every request at debug and failures of the server at warn. Required.
+	Logger *slog.Logger
+}
+
+// API is the handler of all routes.
+type API struct {
+	cfg        Config
+	log        *slog.Logger
+	router     *chi.Mux
+	compressor *compressor
+	draining   atomic.Bool
+}
+
+// New returns the API.
+func New(cfg Config) (*API, error) {
+	if cfg.Dashboards == nil || cfg.Details == nil || cfg.Ready == nil || cfg.Now == nil || cfg.Logger == nil {
+		return nil, errors.New("api: Dashboards, Details, Ready, Now and Logger are required")
+	}
+	defaults(&cfg)
+	switch {
+	case cfg.MaxRange < minRange || cfg.MaxRange > detail.MaxRangeHard:
+		return nil, fmt.Errorf("api: MaxRange: %s is not between %s and %s", cfg.MaxRange, minRange, detail.MaxRangeHard)
+	case cfg.Timeout < 0 || cfg.Timeout > cfg.MaxTimeout:
+		return nil, fmt.Errorf("api: Timeout: %s is not between 0 and MaxTimeout, %s", cfg.Timeout, cfg.MaxTimeout)
+	}
+	compressor, err := newCompressor()
+	if err != nil {
+		return nil, fmt.Errorf("api: %w", err)
+	}
+	a := &API{cfg: cfg, log: cfg.Logger, compressor: compressor}
+	a.router = a.routes()
+	return a, nil
+}
+
+func defaults(cfg *Config) {
+	for _, d := range []struct {
+		field *time.Duration
+		value time.Duration
+	}{
+		{&cfg.MaxRange, detail.MaxRange},
+		{&cfg.Timeout, DefaultTimeout},
+		{&cfg.MaxTimeout, DefaultMaxTimeout},
+		{&cfg.ReadyTimeout, DefaultReadyTimeout},
+	} {
+		if *d.field == 0 {
+			*d.field = d.value
+		}
+	}
+}
+
+// ServeHTTP implements http.Handler.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.router.ServeHTTP(w, r) }
+
+// Drain makes /readyz say that the replica takes no more work. Everything else
+// still answers.
+func (a *API) Drain() { a.draining.Store(true) }

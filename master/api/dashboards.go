@@ -1,0 +1,88 @@
+package api
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/atlhyper/observe/master/dashboard"
+	"github.com/atlhyper/observe/master/envelope"
+	"github.com/atlhyper/observe/redis/key"
+	"github.com/atlhyper/observe/shared/detail"
+	"github.com/atlhyper/observe/shared/model"
+)
+
+// dashboard serves a section of the snapshot, or the same shape over another
+// time range from the cluster's agent.
+func (a *API) dashboard(route dashboardRoute) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		p := a.params(r)
+		p.readCluster()
+		var asked timeRange
+		if route.ranged {
+			asked = p.timeRange()
+			p.readTimeout()
+		}
+		if err := p.finish(); err != nil {
+			return err
+		}
+		section, err := a.cfg.Dashboards.Section(r.Context(), p.cluster, route.section)
+		if asked.given && (err != nil || !isOwnWindow(asked, section)) {
+			// The agent needs no snapshot to answer; if Redis is what failed, it says so again.
+			return a.ask(w, r, p, detail.Section{Name: route.section, Range: asked.Range})
+		}
+		if err != nil {
+			return err
+		}
+		return a.send(w, r, answer{
+			body: section.Body,
+			etag: section.ETag,
+			age:  max(0, a.cfg.Now().Sub(section.CollectedAt)),
+		})
+	}
+}
+
+// isOwnWindow tells whether the snapshot already answers for the time range: a
+// range that ends now and is as long as its window, or exactly its window.
+func isOwnWindow(asked timeRange, section *dashboard.Answer) bool {
+	if asked.Duration() != section.Window {
+		return false
+	}
+	return asked.relative || asked.End == section.CollectedAt.UnixMilli()
+}
+
+// clusters lists all clusters.
+func (a *API) clusters(w http.ResponseWriter, r *http.Request) error {
+	if err := a.params(r).finish(); err != nil {
+		return err
+	}
+	clusters, err := a.cfg.Dashboards.Clusters(r.Context())
+	if err != nil {
+		return err
+	}
+	return a.sendValue(w, r, clusters, "")
+}
+
+// clusterByID shows one cluster.
+func (a *API) clusterByID(w http.ResponseWriter, r *http.Request) error {
+	p := a.params(r)
+	p.setCluster(p.path("id"))
+	if err := p.finish(); err != nil {
+		return err
+	}
+	cluster, err := a.cfg.Dashboards.Cluster(r.Context(), p.cluster)
+	if err != nil {
+		return err
+	}
+	return a.sendValue(w, r, cluster, p.cluster)
+}
+
+func (a *API) sendValue(w http.ResponseWriter, r *http.Request, data any, cluster key.Cluster) error {
+	body, err := envelope.FromValue(data, envelope.Meta{
+		ClusterID:   string(cluster),
+		CollectedAt: model.NewTime(a.cfg.Now().Truncate(time.Millisecond)),
+	})
+	if err != nil {
+		return err
+	}
+	return a.send(w, r, answer{body: body})
+}

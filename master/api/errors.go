@@ -1,0 +1,152 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/atlhyper/observe/master/flight"
+	"github.com/atlhyper/observe/shared/fault"
+)
+
+// handler is an http.HandlerFunc that may fail before it has written anything.
+type handler func(http.ResponseWriter, *http.Request) error
+
+// failure is the body of every answer that is not a success.
+type failure struct {
+	Error string     `json:"error"`
+	Code  fault.Code `json:"code"`
+}
+
+// status is the HTTP status of an error code: the one place that says it.
+func status(code fault.Code) int {
+	switch code {
+	case fault.BadRequest:
+		return http.StatusBadRequest
+	case fault.Unauthorized:
+		return http.StatusUnauthorized
+	case fault.Forbidden:
+		return http.StatusForbidden
+	case fault.ClusterUnknown, fault.NotReady, fault.SnapshotExpired, fault.NotFound:
+		return http.StatusNotFound
+	case fault.MethodNotAllowed:
+		return http.StatusMethodNotAllowed
+	case fault.ResultTooLarge:
+		return http.StatusRequestEntityTooLarge
+	case fault.QueueFull:
+		return http.StatusTooManyRequests
+	case fault.AgentError:
+		return http.StatusBadGateway
+	case fault.AgentOffline, fault.StoreUnavailable, fault.Unavailable:
+		return http.StatusServiceUnavailable
+	case fault.Timeout:
+		return http.StatusGatewayTimeout
+	case fault.Internal:
+		return http.StatusInternalServerError
+	default:
+		return http.StatusInternalServerError
+	}
+}
+
+// defaultRetryAfter is said on 429 and 503 when the error says nothing itself.
+const defaultRetryAfter = time.Second
+
+// handle turns a handler's error into the answer.
+func (a *API) handle(h handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if err := h(w, r); err != nil {
+			a.fail(w, r, err)
+		}
+	}
+}
+
+// fail answers with an error. Nothing is written for a caller that hung up.
+func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
+	ctx := r.Context()
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		a.log.DebugContext(ctx, "caller hung up", "request_id", requestID(ctx), "path", r.URL.Path)
+		return
+	}
+	f := fault.From(err)
+	code := status(f.Code)
+	message := f.Message
+	if f.Code == fault.Internal {
+		message += ", request " + requestID(ctx)
+	}
+	if code >= http.StatusInternalServerError {
+		attrs := []slog.Attr{
+			slog.String("request_id", requestID(ctx)), slog.String("method", r.Method), slog.String("path", r.URL.Path),
+			slog.Int("status", code), slog.String("error", err.Error()),
+		}
+		var p *flight.PanicError
+		if errors.As(err, &p) {
+			attrs = append(attrs, slog.String("stack", string(p.Stack)))
+		}
+		a.log.LogAttrs(ctx, slog.LevelWarn, "request failed", attrs...)
+	}
+	if code == http.StatusTooManyRequests || code == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", retryAfter(f.RetryAfter))
+	}
+	a.writeJSON(w, r, code, failure{Error: message, Code: f.Code})
+}
+
+// retryAfter is in whole seconds, rounded up.
+func retryAfter(d time.Duration) string {
+	if d <= 0 {
+		d = defaultRetryAfter
+	}
+	return strconv.Itoa(int(math.Ceil(d.Seconds())))
+}
+
+// writeJSON writes a small body that must not be cached.
+func (a *API) writeJSON(w http.ResponseWriter, r *http.Request, code int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil { // our own structs of strings: cannot happen
+		panic(err)
+	}
+	body = append(body, '\n')
+	h := w.Header()
+	h.Set("Content-Type", contentType)
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(code)
+	a.write(w, r, body)
+}
+
+// write sends the body; a caller that is gone is no failure of ours.
+func (a *API) write(w http.ResponseWriter, r *http.Request, body []byte) {
+	if _, err := w.Write(body); err != nil {
+		a.log.DebugContext(r.Context(), "answer not sent", "request_id", requestID(r.Context()), "error", err)
+	}
+}
+
+func notFound(_ http.ResponseWriter, r *http.Request) error {
+	return fault.New(fault.NotFound, "there is no endpoint %.100q", r.URL.Path)
+}
+
+// methodNotAllowed answers with the methods that the path has.
+func methodNotAllowed(routes chi.Routes) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		path := r.URL.EscapedPath()
+		if r.URL.RawPath == "" {
+			path = r.URL.Path
+		}
+		var allowed []string
+		for _, m := range []string{http.MethodGet, http.MethodHead, http.MethodPost} {
+			if routes.Match(chi.NewRouteContext(), m, path) {
+				allowed = append(allowed, m)
+			}
+		}
+		allow := strings.Join(allowed, ", ")
+		w.Header().Set("Allow", allow)
+		return fault.New(fault.MethodNotAllowed, "%.20q is not allowed here, only %s", r.Method, allow)
+	}
+}

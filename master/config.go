@@ -1,0 +1,144 @@
+package master
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/atlhyper/observe/master/api"
+	"github.com/atlhyper/observe/redis/key"
+	"github.com/atlhyper/observe/shared/detail"
+)
+
+// Defaults of Config.
+const (
+	DefaultListen       = "127.0.0.1:8080"
+	DefaultRedis        = "redis://127.0.0.1:6379/0"
+	DefaultMaxRange     = detail.MaxRange
+	DefaultTimeout      = api.DefaultTimeout
+	DefaultMaxTimeout   = api.DefaultMaxTimeout
+	DefaultMaxWaiters   = 1000
+	DefaultMaxQueue     = 256
+	DefaultMaxReply     = 16 << 20
+	DefaultDrainTimeout = 35 * time.Second // the longest request and some
+)
+
+// Config is what a Master needs. The zero value of a field means its default.
+type Config struct {
+	// Listen is the address of the HTTP API, host:port; port 0 takes a free one.
+	// Default 127.0.0.1:8080.
+	Listen string
+	// Redis is the URL of the store. Default redis://127.0.0.1:6379/0.
+	Redis string
+	// Replica names this process among the masters; replies are announced to it.
+	// 1 to 63 of a-z, 0-9, '-', '.', '_'. Default: host name and a random part.
+	Replica string
+
+	// MaxRange is the longest time range of a request. Default 30 days.
+	MaxRange time.Duration
+	// Timeout is how long a detail request waits unless it says otherwise. Default 10 s.
+	Timeout time.Duration
+	// MaxTimeout bounds what a request may say. Default 30 s.
+	MaxTimeout time.Duration
+
+	// MaxWaiters bounds the detail requests that wait on this replica. Default 1,000.
+	MaxWaiters int
+	// MaxQueue bounds the commands of one cluster that no agent took yet. Default 256.
+	MaxQueue int
+	// MaxReplyBytes bounds one reply of an agent. Default 16 MiB.
+	MaxReplyBytes int
+
+	// DrainDelay is how long the replica goes on accepting while /readyz already
+	// says that it ends, for load balancers that poll it. Default 0.
+	DrainDelay time.Duration
+	// DrainTimeout bounds how long requests under way may take to finish. Default 35 s.
+	DrainTimeout time.Duration
+
+	// OnListen, if set, is told the address once connections are accepted.
+	OnListen func(net.Addr)
+	// Logger gets what happens. Default: nothing is logged.
+	Logger *slog.Logger
+}
+
+// withDefaults fills in what is not set.
+func (c Config) withDefaults() Config {
+	setDefault(&c.Listen, DefaultListen)
+	setDefault(&c.Redis, DefaultRedis)
+	setDefault(&c.MaxRange, DefaultMaxRange)
+	setDefault(&c.Timeout, DefaultTimeout)
+	setDefault(&c.MaxTimeout, DefaultMaxTimeout)
+	setDefault(&c.MaxWaiters, DefaultMaxWaiters)
+	setDefault(&c.MaxQueue, DefaultMaxQueue)
+	setDefault(&c.MaxReplyBytes, DefaultMaxReply)
+	setDefault(&c.DrainTimeout, DefaultDrainTimeout)
+	if c.Replica == "" {
+		c.Replica = replicaName()
+	}
+	if c.OnListen == nil {
+		c.OnListen = func(net.Addr) {}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Validate names the first field that cannot be used; New calls it with the
+// defaults filled in.
+func (c Config) Validate() error {
+	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+		return fmt.Errorf("listen: %q is no host:port", c.Listen)
+	}
+	if err := key.ValidateInstance(c.Replica); err != nil {
+		return fmt.Errorf("replica: %w", err)
+	}
+	for _, d := range []struct {
+		name           string
+		value, low, up time.Duration
+	}{
+		{"max range", c.MaxRange, time.Minute, detail.MaxRangeHard},
+		{"timeout", c.Timeout, time.Second, c.MaxTimeout},
+		{"max timeout", c.MaxTimeout, time.Second, time.Minute},
+		{"drain delay", c.DrainDelay, 0, 10 * time.Minute},
+		{"drain timeout", c.DrainTimeout, 0, 10 * time.Minute},
+	} {
+		if d.value < d.low || d.value > d.up {
+			return fmt.Errorf("%s: %s is not between %s and %s", d.name, d.value, d.low, d.up)
+		}
+	}
+	if c.MaxWaiters < 0 || c.MaxQueue < 0 || c.MaxReplyBytes < 0 {
+		return errors.New("max waiters, max queue and max reply bytes must not be negative")
+	}
+	return nil
+}
+
+// replicaName is unique for each process: two masters on one host, or one that
+// starts before its predecessor is gone, must not take each other's replies.
+func replicaName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "master"
+	}
+	suffix := "-" + strings.ToLower(rand.Text()[:8])
+	name := strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9', r == '-', r == '.':
+			return r
+		default:
+			return '-'
+		}
+	}, strings.ToLower(host))
+	return name[:min(len(name), key.MaxClusterID-len(suffix))] + suffix
+}

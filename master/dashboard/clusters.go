@@ -1,0 +1,149 @@
+package dashboard
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/atlhyper/observe/master/envelope"
+	"github.com/atlhyper/observe/redis/key"
+	"github.com/atlhyper/observe/redis/snapshot"
+	"github.com/atlhyper/observe/shared/codec"
+	"github.com/atlhyper/observe/shared/fault"
+	"github.com/atlhyper/observe/shared/model"
+)
+
+// Cluster is one cluster as the API shows it.
+type Cluster struct {
+	ID       string     `json:"id"`
+	Status   string     `json:"status"` // online, stale or offline
+	LastSeen model.Time `json:"lastSeen"`
+	Agents   []Agent    `json:"agents"` // by instance
+	// Sections holds every section that was ever tried, by name.
+	Sections map[model.Section]SectionState `json:"sections"`
+	// Nodes and Pods are absent while they are not known.
+	Nodes *int64 `json:"nodes,omitempty"`
+	Pods  *int64 `json:"pods,omitempty"`
+}
+
+// Agent is the last beat of one agent of a cluster.
+type Agent struct {
+	Instance  string     `json:"instance"`
+	Version   string     `json:"version"`
+	StartedAt model.Time `json:"startedAt"`
+	LastBeat  model.Time `json:"lastBeat"`
+	Live      bool       `json:"live"`    // its beats go on
+	Leaving   bool       `json:"leaving"` // it takes no more requests
+	Slots     int        `json:"slots"`   // detail requests that it runs at once
+	Busy      int        `json:"busy"`    // of them at the last beat
+}
+
+// SectionState is how one section of a cluster does.
+type SectionState struct {
+	At         model.Time `json:"at"`         // last successful collection; "" for none
+	AgeSeconds float64    `json:"ageSeconds"` // since then, on Redis's clock
+	Seq        int64      `json:"seq"`
+	Bytes      int64      `json:"bytes"`
+	Stale      bool       `json:"stale"`
+	Error      string     `json:"error,omitempty"`
+}
+
+// readers bounds the concurrent reads of node counts for a list of clusters.
+const readers = 8
+
+// Clusters returns all clusters that were seen, by id. Errors are *fault.Error.
+func (s *Service) Clusters(ctx context.Context) ([]Cluster, error) {
+	infos, err := read(ctx, s.timeout, s.reader.Clusters)
+	if err != nil {
+		return nil, err
+	}
+	clusters := make([]Cluster, len(infos))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(readers)
+	for i, info := range infos {
+		group.Go(func() (err error) {
+			clusters[i], err = s.view(ctx, info)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	slices.SortFunc(clusters, func(a, b Cluster) int { return strings.Compare(a.ID, b.ID) })
+	return clusters, nil
+}
+
+// Cluster returns one cluster. Errors are *fault.Error, cluster_unknown among them.
+func (s *Service) Cluster(ctx context.Context, id key.Cluster) (Cluster, error) {
+	info, err := read(ctx, s.timeout, func(ctx context.Context) (snapshot.ClusterInfo, error) {
+		return s.reader.Cluster(ctx, id)
+	})
+	if err != nil {
+		return Cluster{}, err
+	}
+	return s.view(ctx, info)
+}
+
+func (s *Service) view(ctx context.Context, info snapshot.ClusterInfo) (Cluster, error) {
+	nodes, err := s.nodes(ctx, info)
+	if err != nil {
+		return Cluster{}, err
+	}
+	c := Cluster{
+		ID:       string(info.ID),
+		Status:   string(info.Status),
+		LastSeen: model.NewTime(info.LastSeen),
+		Agents:   make([]Agent, 0, len(info.Agents)),
+		Sections: make(map[model.Section]SectionState, len(info.Sections)),
+		Nodes:    nodes,
+	}
+	for _, a := range info.Agents {
+		c.Agents = append(c.Agents, Agent{
+			Instance:  a.Instance,
+			Version:   envelope.Clip(a.Version),
+			StartedAt: model.NewTime(a.StartedAt),
+			LastBeat:  model.NewTime(a.LastSeen),
+			Live:      a.Live,
+			Leaving:   a.Leaving,
+			Slots:     a.Slots,
+			Busy:      a.Busy,
+		})
+	}
+	slices.SortFunc(c.Agents, func(a, b Agent) int { return strings.Compare(a.Instance, b.Instance) })
+	for name, meta := range info.Sections {
+		c.Sections[name] = SectionState{
+			At:         model.NewTime(meta.At),
+			AgeSeconds: meta.Age.Round(time.Millisecond).Seconds(),
+			Seq:        meta.Seq,
+			Bytes:      meta.Bytes,
+			Stale:      meta.Stale,
+			Error:      envelope.Clip(meta.Error),
+		}
+	}
+	return c, nil
+}
+
+// nodes returns the number of nodes, nil while nothing says it: a count that is
+// not known is no zero.
+func (s *Service) nodes(ctx context.Context, info snapshot.ClusterInfo) (*int64, error) {
+	if _, ok := info.Sections[model.SectionMetricsSummary]; !ok {
+		return nil, nil
+	}
+	section, err := read(ctx, s.timeout, func(ctx context.Context) (snapshot.Section, error) {
+		return s.reader.Section(ctx, info.ID, model.SectionMetricsSummary)
+	})
+	switch {
+	case fault.Is(err, fault.NotReady), fault.Is(err, fault.SnapshotExpired), fault.Is(err, fault.ClusterUnknown):
+		return nil, nil // gone between the two reads
+	case err != nil:
+		return nil, err
+	}
+	var summary model.MetricsSummary
+	if err := codec.Decode(section.Data, &summary); err != nil {
+		return nil, nil //nolint:nilerr // unreadable: the section itself answers with agent_error, the list goes on
+	}
+	return &summary.TotalNodes, nil
+}

@@ -1,0 +1,147 @@
+// Package dispatch sends detail requests to the agents of a cluster over the
+// command bus and turns their replies into ready response bodies.
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/atlhyper/observe/master/envelope"
+	"github.com/atlhyper/observe/master/flight"
+	"github.com/atlhyper/observe/redis/bus"
+	"github.com/atlhyper/observe/redis/key"
+	"github.com/atlhyper/observe/shared/codec"
+	"github.com/atlhyper/observe/shared/detail"
+	"github.com/atlhyper/observe/shared/fault"
+	"github.com/atlhyper/observe/shared/model"
+)
+
+// Bus is what a Dispatcher needs of bus.Client.
+type Bus interface {
+	Do(context.Context, key.Cluster, bus.Request) (bus.Reply, error)
+}
+
+// Config is what a Dispatcher needs.
+type Config struct {
+	// Bus carries the commands. Required.
+	Bus Bus
+	// Now is Redis's clock. Required.
+	Now func() time.Time
+}
+
+// Dispatcher runs detail requests. Identical concurrent ones run once.
+type Dispatcher struct {
+	bus     Bus
+	now     func() time.Time
+	flights flight.Group[requestKey, []byte]
+}
+
+// requestKey tells identical requests: the encoding of params is deterministic.
+type requestKey struct {
+	cluster key.Cluster
+	kind    detail.Kind
+	params  string
+}
+
+// Request is a detail request for a cluster.
+type Request struct {
+	Cluster key.Cluster
+	Detail  detail.Request
+	// Timeout is how long the caller waits; it must be positive.
+	Timeout time.Duration
+	// Traceparent is the W3C trace context of the caller; "" for none.
+	Traceparent string
+}
+
+// New returns a Dispatcher.
+func New(cfg Config) (*Dispatcher, error) {
+	switch {
+	case cfg.Bus == nil:
+		return nil, errors.New("dispatch: Bus: is required")
+	case cfg.Now == nil:
+		return nil, errors.New("dispatch: Now: is required")
+	}
+	return &Dispatcher{bus: cfg.Bus, now: cfg.Now}, nil
+}
+
+// Do returns the whole JSON body for a request, shared by identical requests:
+// not to be changed. Errors are *fault.Error (bad_request before anything is
+// sent, then those of bus.Client.Do, the agent's own, and agent_error for a
+// reply that is no valid data) or ctx.Err() when the caller left.
+func (d *Dispatcher) Do(ctx context.Context, req Request) ([]byte, error) {
+	if err := req.Detail.Validate(); err != nil {
+		return nil, fault.New(fault.BadRequest, "%s", err)
+	}
+	params, err := codec.Encode(req.Detail)
+	if err != nil {
+		return nil, fmt.Errorf("dispatch %s: encode: %w", req.Detail.Kind(), err)
+	}
+	waiting, cancel := context.WithTimeout(ctx, req.Timeout)
+	defer cancel()
+	for {
+		body, shared, err := d.flights.Do(waiting, requestKey{req.Cluster, req.Detail.Kind(), string(params)},
+			func(ctx context.Context) ([]byte, error) {
+				return d.run(ctx, req, params)
+			})
+		// A joined call may have had less time than we have: ask again.
+		if shared && fault.Is(err, fault.Timeout) && waiting.Err() == nil {
+			continue
+		}
+		if err != nil && ctx.Err() == nil && waiting.Err() != nil && errors.Is(err, waiting.Err()) {
+			err = fault.New(fault.Timeout, "cluster %s did not answer within %s", req.Cluster, req.Timeout)
+		}
+		return body, err
+	}
+}
+
+// run sends the command and builds the body of its reply.
+func (d *Dispatcher) run(ctx context.Context, req Request, params codec.Raw) ([]byte, error) {
+	reply, err := d.bus.Do(ctx, req.Cluster, bus.Request{
+		Kind:        req.Detail.Kind(),
+		Params:      params,
+		Timeout:     req.Timeout,
+		Traceparent: req.Traceparent,
+	})
+	if err != nil {
+		return nil, refusal(err)
+	}
+	if !(reply.TookMs >= 0 && reply.TookMs <= math.MaxInt32) || len(reply.Meta.NextCursor) > detail.MaxCursor {
+		return nil, fault.New(fault.AgentError, "the agent of cluster %s sent a malformed reply", req.Cluster)
+	}
+	body, err := envelope.FromMsgpack(reply.Data, envelope.Meta{
+		ClusterID:     string(req.Cluster),
+		CollectedAt:   model.NewTime(d.now()),
+		WindowSeconds: reply.Meta.WindowSeconds,
+		Detail: &envelope.Detail{
+			TookMs:     reply.TookMs,
+			Agent:      envelope.Clip(reply.Agent),
+			NextCursor: reply.Meta.NextCursor,
+			Truncated:  reply.Meta.Truncated,
+		},
+	})
+	if err != nil {
+		return nil, fault.Wrap(err, fault.AgentError, "the agent of cluster %s sent a reply that is not readable", req.Cluster)
+	}
+	return body, nil
+}
+
+// refusal makes what came over the bus fit to be shown: an agent, which may be
+// newer than this master or hostile, can neither invent codes nor claim those
+// that speak about this API's own users and routes.
+func refusal(err error) error {
+	var f *fault.Error
+	if !errors.As(err, &f) {
+		return err
+	}
+	code := f.Code
+	switch code {
+	case fault.BadRequest, fault.NotFound, fault.QueueFull, fault.AgentError, fault.AgentOffline,
+		fault.ClusterUnknown, fault.StoreUnavailable, fault.Timeout, fault.ResultTooLarge:
+	default:
+		code = fault.AgentError
+	}
+	return fault.Wrap(err, code, "%s", envelope.Clip(f.Message)).After(f.RetryAfter)
+}

@@ -1,0 +1,162 @@
+// Package master wires a master replica: the HTTP API in front, Redis behind. A
+// replica holds nothing that another could miss.
+package master
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/atlhyper/observe/master/api"
+	"github.com/atlhyper/observe/master/dashboard"
+	"github.com/atlhyper/observe/master/dispatch"
+	"github.com/atlhyper/observe/redis/bus"
+	"github.com/atlhyper/observe/redis/conn"
+	"github.com/atlhyper/observe/redis/snapshot"
+	"github.com/atlhyper/observe/shared/httpserver"
+)
+
+// Bounds of a connection.
+const (
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 10 * time.Second
+	writeSlack        = 30 * time.Second // beyond the longest wait: to write a large answer
+	idleTimeout       = 2 * time.Minute
+	maxHeaderBytes    = 32 << 10
+)
+
+// Master is one replica.
+type Master struct {
+	cfg     Config
+	clients *conn.Clients
+	reader  *snapshot.Reader
+	bus     *bus.Client
+	api     *api.API
+}
+
+// New wires a replica. It does not connect: that Redis is away is said by
+// /readyz and by every answer, and mends itself.
+func New(cfg Config) (*Master, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("master: %w", err)
+	}
+	clients, err := conn.Open(conn.Config{URL: cfg.Redis, ClientName: "atlhyper-master", Logger: cfg.Logger})
+	if err != nil {
+		return nil, fmt.Errorf("master: %w", err)
+	}
+	m := &Master{cfg: cfg, clients: clients}
+	if err := m.wire(); err != nil {
+		return nil, errors.Join(fmt.Errorf("master: %w", err), clients.Close())
+	}
+	return m, nil
+}
+
+func (m *Master) wire() (err error) {
+	cfg := m.cfg
+	m.reader = snapshot.NewReader(m.clients, snapshot.ReaderConfig{Logger: cfg.Logger})
+	m.bus, err = bus.NewClient(m.clients, bus.ClientConfig{
+		Replica:       cfg.Replica,
+		MaxWaiters:    cfg.MaxWaiters,
+		MaxQueue:      cfg.MaxQueue,
+		MaxReplyBytes: cfg.MaxReplyBytes,
+		MaxTimeout:    cfg.MaxTimeout,
+		Logger:        cfg.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	dashboards, err := dashboard.New(dashboard.Config{Reader: m.reader})
+	if err != nil {
+		return err
+	}
+	details, err := dispatch.New(dispatch.Config{Bus: m.bus, Now: m.clients.Clock.Now})
+	if err != nil {
+		return err
+	}
+	m.api, err = api.New(api.Config{
+		Dashboards: dashboards,
+		Details:    details,
+		Ready:      m.clients.Ping,
+		Now:        m.clients.Clock.Now,
+		MaxRange:   cfg.MaxRange,
+		Timeout:    cfg.Timeout,
+		MaxTimeout: cfg.MaxTimeout,
+		Logger:     cfg.Logger,
+	})
+	return err
+}
+
+// Run serves until ctx is done, then ends in order: /readyz says so, after
+// DrainDelay nothing is accepted any more, requests under way finish, the
+// connections to Redis close. It must be called once.
+func (m *Master) Run(ctx context.Context) (err error) {
+	defer func() { err = errors.Join(err, m.clients.Close()) }()
+	var listen net.ListenConfig
+	listener, err := listen.Listen(ctx, "tcp", m.cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("master: %w", err)
+	}
+	m.cfg.Logger.InfoContext(ctx, "master listens", "address", listener.Addr().String(), "replica", m.cfg.Replica)
+	m.cfg.OnListen(listener.Addr())
+
+	// What requests stand on must outlive them, so it ends after the server.
+	below, endBelow := context.WithCancel(context.WithoutCancel(ctx))
+	defer endBelow()
+	background, below := errgroup.WithContext(below)
+	background.Go(func() error { return untilDone(below, m.reader.Gather) })
+	background.Go(func() error { return untilDone(below, m.bus.Run) })
+
+	serving, endServing := context.WithCancel(ctx)
+	defer endServing()
+	context.AfterFunc(below, endServing) // a part that breaks ends the replica
+	err = m.serve(serving, listener)
+	endBelow()
+	err = errors.Join(err, background.Wait())
+	m.cfg.Logger.InfoContext(ctx, "master ended", "replica", m.cfg.Replica)
+	return err
+}
+
+// untilDone takes the end of ctx for the orderly end that it is.
+func untilDone(ctx context.Context, run func(context.Context) error) error {
+	err := run(ctx)
+	if ctx.Err() == nil {
+		return fmt.Errorf("master: a part ended on its own: %w", err)
+	}
+	if errors.Is(err, ctx.Err()) {
+		return nil
+	}
+	return err
+}
+
+func (m *Master) serve(ctx context.Context, listener net.Listener) error {
+	server := &http.Server{
+		Handler:           m.api,
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      m.cfg.MaxTimeout + writeSlack,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(m.cfg.Logger.Handler(), slog.LevelDebug),
+	}
+	accepting, stopAccepting := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopAccepting()
+	defer context.AfterFunc(ctx, func() {
+		m.api.Drain()
+		select {
+		case <-time.After(m.cfg.DrainDelay):
+		case <-accepting.Done():
+		}
+		stopAccepting()
+	})()
+	if err := httpserver.Run(accepting, server, listener, m.cfg.DrainTimeout); err != nil {
+		return fmt.Errorf("master: %w", err)
+	}
+	return nil
+}
