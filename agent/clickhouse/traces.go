@@ -13,6 +13,10 @@ import (
 // for where the trace-id time index does not say.
 const traceMargin = 15 * time.Minute
 
+// traceSlack is added around what the trace-id time index says, which is in
+// whole seconds and may lag behind the spans.
+const traceSlack = time.Minute
+
 // rangeParams binds r as start and end.
 func rangeParams(r detail.Range) params {
 	return params{"start": nanos(r.StartTime()), "end": nanos(r.EndTime())}

@@ -1,0 +1,133 @@
+package clickhouse
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"github.com/atlhyper/observe/shared/detail"
+	"github.com/atlhyper/observe/shared/fault"
+	"github.com/atlhyper/observe/shared/model"
+)
+
+// maxTraceSpans is how many spans of one trace are returned.
+const maxTraceSpans = 10_000
+
+// Trace returns one whole trace, its spans by start. Where the trace-id time
+// index has the trace, only its time is read; else the last 30 days.
+//
+// Of a trace of more than 10,000 spans the first 10,000 are returned and
+// Meta.Truncated is set; its duration and counts are of all spans all the same.
+// A trace that has no spans in the store is a fault.NotFound.
+func (s *Store) Trace(ctx context.Context, req detail.Trace) (model.Trace, detail.Meta, error) {
+	var meta detail.Meta
+	window, ok, err := s.traceWindow(ctx, []string{req.TraceID})
+	if err != nil {
+		return model.Trace{}, meta, err
+	}
+	if !ok {
+		now := s.cfg.Clock()
+		window = timeWindow{now.Add(-detail.MaxRange), now.Add(traceSlack)}
+	}
+	p := window.params()
+	p["trace_id"] = req.TraceID
+	p["limit"] = maxTraceSpans + 1
+	rows, err := query(ctx, s, "trace_spans", p, scanSpan)
+	if err != nil && !isUnknownTable(err) {
+		return model.Trace{}, meta, err
+	}
+	if len(rows) == 0 {
+		return model.Trace{}, meta, fault.New(fault.NotFound, "there is no trace %s", req.TraceID)
+	}
+	trace := traceNumbers(rows)
+	if len(rows) > maxTraceSpans {
+		rows, meta.Truncated = rows[:maxTraceSpans], true
+		delete(p, "limit")
+		if trace, err = s.traceTotals(ctx, p); err != nil {
+			return model.Trace{}, meta, err
+		}
+	}
+	trace.TraceID = req.TraceID
+	conventions := semanticConventions()
+	for i := range rows {
+		trace.Spans = append(trace.Spans, rows[i].span(req.TraceID, &conventions))
+	}
+	return trace, meta, nil
+}
+
+// traceNumbers computes the numbers of a trace from all of its spans, by start.
+func traceNumbers(rows []spanRow) model.Trace {
+	services := make(map[string]bool)
+	last := rows[0].start
+	for i := range rows {
+		services[rows[i].service] = true
+		last = max(last, rows[i].start+rows[i].duration)
+	}
+	return model.Trace{
+		SpanCount:    int64(len(rows)),
+		ServiceCount: int64(len(services)),
+		DurationMs:   milliseconds(time.Duration(last - rows[0].start)),
+	}
+}
+
+// traceTotals returns the numbers of the trace that p selects, without spans.
+func (s *Store) traceTotals(ctx context.Context, p params) (model.Trace, error) {
+	rows, err := query(ctx, s, "trace_totals", p, func(rows driver.Rows) (model.Trace, error) {
+		var trace model.Trace
+		var duration int64
+		err := rows.Scan(&trace.SpanCount, &trace.ServiceCount, &duration)
+		trace.DurationMs = milliseconds(time.Duration(duration))
+		return trace, err
+	})
+	if err != nil {
+		return model.Trace{}, err
+	}
+	if len(rows) != 1 {
+		return model.Trace{}, fmt.Errorf("clickhouse: trace_totals: %d rows, want 1", len(rows))
+	}
+	return rows[0], nil
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+// timeWindow is a half-open range of time to the nanosecond.
+type timeWindow struct{ start, end time.Time }
+
+func (w timeWindow) params() params {
+	return params{"start": nanos(w.start), "end": nanos(w.end)}
+}
+
+// union is the shortest window that holds both.
+func (w timeWindow) union(other timeWindow) timeWindow {
+	if other.start.Before(w.start) {
+		w.start = other.start
+	}
+	if other.end.After(w.end) {
+		w.end = other.end
+	}
+	return w
+}
+
+// traceWindow looks up in the trace-id time index when the traces were; ok is
+// false where the index is not there or has none of them.
+func (s *Store) traceWindow(ctx context.Context, ids []string) (w timeWindow, ok bool, err error) {
+	type bounds struct{ blocks, first, last int64 }
+	rows, err := query(ctx, s, "trace_window", params{"ids": ids}, func(rows driver.Rows) (b bounds, err error) {
+		return b, rows.Scan(&b.blocks, &b.first, &b.last)
+	})
+	if isUnknownTable(err) {
+		return timeWindow{}, false, nil
+	}
+	if err != nil {
+		return timeWindow{}, false, err
+	}
+	if len(rows) == 0 || rows[0].blocks == 0 {
+		return timeWindow{}, false, nil
+	}
+	return timeWindow{
+		time.Unix(rows[0].first, 0).Add(-traceSlack),
+		time.Unix(rows[0].last, 0).Add(traceSlack),
+	}, true, nil
+}
