@@ -119,6 +119,12 @@ func decodeCommand(data []byte) (Command, error) {
 	return full, nil
 }
 
+// commandID returns the id of a command that may be unreadable otherwise.
+func commandID(raw string) (string, bool) {
+	cmd, err := decodeCommand([]byte(raw))
+	return cmd.ID, err == nil || cmd.ID != ""
+}
+
 // decodeReply reads the reply to the command id.
 func decodeReply(data []byte, id string) (Reply, error) {
 	var r Reply

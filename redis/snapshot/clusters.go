@@ -46,7 +46,7 @@ func (r *Reader) Clusters(ctx context.Context) ([]ClusterInfo, error) {
 	slices.Sort(ids)
 	out := make([]ClusterInfo, 0, len(ids))
 	for batch := range slices.Chunk(ids, clustersBatch) {
-		infos, err := r.read(ctx, batch)
+		infos, err := r.read(ctx, batch, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -63,21 +63,19 @@ func (r *Reader) Cluster(ctx context.Context, c key.Cluster) (ClusterInfo, error
 	if err := key.ValidateCluster(string(c)); err != nil {
 		return ClusterInfo{}, fault.New(fault.BadRequest, "%s", err)
 	}
-	score, err := r.clients.Normal.ZScore(ctx, key.Clusters, string(c)).Result()
-	listed := !errors.Is(err, redis.Nil)
-	if err := conn.Unavailable(err); err != nil {
-		return ClusterInfo{}, fmt.Errorf("read cluster: %w", err)
-	}
-	infos, err := r.read(ctx, []key.Cluster{c})
+	var score *redis.FloatCmd
+	infos, err := r.read(ctx, []key.Cluster{c}, func(p redis.Pipeliner) {
+		score = p.ZScore(ctx, key.Clusters, string(c))
+	})
 	if err != nil {
 		return ClusterInfo{}, err
 	}
-	info := infos[0]
+	info, listed := infos[0], score.Err() == nil
 	if !listed && len(info.Agents) == 0 && info.PublishedAt.IsZero() {
 		return ClusterInfo{}, fault.New(fault.ClusterUnknown, "no cluster %s was ever seen", c)
 	}
 	if listed {
-		info.sawAt(scoreTime(score))
+		info.sawAt(scoreTime(score.Val()))
 	}
 	return info, nil
 }
@@ -88,8 +86,18 @@ func (c *ClusterInfo) sawAt(t time.Time) {
 	}
 }
 
-// read reads the agents and the meta of some clusters in one round trip.
-func (r *Reader) read(ctx context.Context, ids []key.Cluster) ([]ClusterInfo, error) {
+// batchError is what went wrong with a pipeline as a whole. A key of the wrong type
+// is the matter of one cluster.
+func batchError(err error) error {
+	if redis.HasErrorPrefix(err, "WRONGTYPE") {
+		return nil
+	}
+	return conn.Unavailable(err)
+}
+
+// read reads the agents and the meta of some clusters, and what else is added, in
+// one round trip.
+func (r *Reader) read(ctx context.Context, ids []key.Cluster, add func(redis.Pipeliner)) ([]ClusterInfo, error) {
 	agents := make([]*redis.MapStringStringCmd, len(ids))
 	metas := make([]*redis.MapStringStringCmd, len(ids))
 	_, err := r.clients.Normal.Pipelined(ctx, func(p redis.Pipeliner) error {
@@ -97,13 +105,19 @@ func (r *Reader) read(ctx context.Context, ids []key.Cluster) ([]ClusterInfo, er
 			agents[i] = p.HGetAll(ctx, id.Agents())
 			metas[i] = p.HGetAll(ctx, id.Meta())
 		}
+		if add != nil {
+			add(p)
+		}
 		return nil
 	})
-	if err := conn.Unavailable(err); err != nil {
+	if err := batchError(err); err != nil {
 		return nil, fmt.Errorf("read clusters: %w", err)
 	}
 	out := make([]ClusterInfo, len(ids))
 	for i, id := range ids {
+		if err := errors.Join(agents[i].Err(), metas[i].Err()); err != nil {
+			r.cfg.Logger.WarnContext(ctx, "a key of a cluster cannot be read", "cluster", id, "error", err)
+		}
 		info := ClusterInfo{ID: id, Agents: r.parseAgents(ctx, id, agents[i].Val())}
 		if err := r.parseMeta(&info, metas[i].Val()); err != nil {
 			r.cfg.Logger.WarnContext(ctx, "the meta of a cluster cannot be read", "cluster", id, "error", err)

@@ -33,7 +33,10 @@ func (r *Reader) Gather(ctx context.Context) error {
 	}()
 	ticker := time.NewTicker(r.cfg.GatherInterval)
 	defer ticker.Stop()
-	g := gatherer{reader: r, seen: make(map[key.Cluster]time.Time)}
+	g := gatherer{
+		reader: r, seen: make(map[key.Cluster]time.Time),
+		outage: conn.Outage{Logger: r.cfg.Logger, What: "keeping the list of clusters"},
+	}
 	g.look(ctx)
 	for {
 		select {
@@ -56,7 +59,7 @@ func (r *Reader) Gather(ctx context.Context) error {
 type gatherer struct {
 	reader *Reader
 	seen   map[key.Cluster]time.Time // on the list since the last look
-	failed bool
+	outage conn.Outage
 }
 
 // event puts a cluster on the list that the last look did not find.
@@ -64,7 +67,7 @@ func (g *gatherer) event(ctx context.Context, c key.Cluster) {
 	if _, ok := g.seen[c]; ok {
 		return
 	}
-	g.note(ctx, g.write(ctx, map[key.Cluster]time.Time{c: g.reader.clients.Clock.Now()}))
+	g.outage.Note(ctx, g.write(ctx, map[key.Cluster]time.Time{c: g.reader.clients.Clock.Now()}))
 }
 
 // look reads all beats and writes the list.
@@ -77,7 +80,7 @@ func (g *gatherer) look(ctx context.Context) {
 	if err == nil {
 		err = g.prune(ctx)
 	}
-	g.note(ctx, err)
+	g.outage.Note(ctx, err)
 }
 
 func (g *gatherer) write(ctx context.Context, clusters map[key.Cluster]time.Time) error {
@@ -106,18 +109,6 @@ func (g *gatherer) prune(ctx context.Context) error {
 	return nil
 }
 
-// note logs when gathering starts to fail and when it works again.
-func (g *gatherer) note(ctx context.Context, err error) {
-	failed := err != nil && ctx.Err() == nil
-	switch {
-	case failed && !g.failed:
-		g.reader.cfg.Logger.WarnContext(ctx, "the list of clusters is not kept up to date", "error", err)
-	case !failed && g.failed && ctx.Err() == nil:
-		g.reader.cfg.Logger.InfoContext(ctx, "the list of clusters is kept up to date again")
-	}
-	g.failed = failed
-}
-
 // newestBeats finds every cluster that has agents, and its newest beat, never in
 // the future.
 func (r *Reader) newestBeats(ctx context.Context) (map[key.Cluster]time.Time, error) {
@@ -143,7 +134,7 @@ func (r *Reader) beatsOf(ctx context.Context, keys []string, newest map[key.Clus
 		}
 		return nil
 	})
-	if err := conn.Unavailable(err); err != nil {
+	if err := batchError(err); err != nil {
 		return fmt.Errorf("read beats: %w", err)
 	}
 	now := r.clients.Clock.Now()

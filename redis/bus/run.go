@@ -1,0 +1,172 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/atlhyper/observe/redis/conn"
+	"github.com/atlhyper/observe/redis/key"
+	"github.com/atlhyper/observe/shared/codec"
+	"github.com/atlhyper/observe/shared/fault"
+)
+
+// claim is one command that this agent has and will answer.
+type claim struct {
+	cmd     Command
+	raw     string    // as it lies in the claimed list
+	bad     error     // why it cannot be run; nil when it can
+	expires time.Time // when the reply is of no use any more; this process's clock
+}
+
+// Why a run's context ended.
+var (
+	errDeadline = errors.New("the deadline passed")
+	errCanceled = errors.New("nobody waits any more")
+)
+
+// launch runs and answers a claim in the background. Its slot is free when the
+// handler has returned, which may be after the answer if it ignores its context.
+func (s *Server) launch(ctx context.Context, stop func(error), c claim) {
+	s.stats.claimed.Add(1)
+	s.stats.running.Add(1)
+	returned := make(chan struct{})
+	s.answers.Go(func() {
+		reply := s.execute(ctx, c, returned)
+		stop(nil)
+		s.answer(context.WithoutCancel(ctx), c, reply)
+		s.ledger.end(c.cmd.ID)
+	})
+	go func() {
+		<-returned
+		s.stats.running.Add(-1)
+		s.release(1)
+	}()
+}
+
+// execute runs the command until it returns or its context ends, and closes
+// returned when the handler has come back.
+func (s *Server) execute(ctx context.Context, c claim, returned chan<- struct{}) Reply {
+	if c.bad != nil {
+		close(returned)
+		s.stats.refused.Add(1)
+		s.cfg.Logger.WarnContext(ctx, "a command cannot be read and is refused", "id", c.cmd.ID, "error", c.bad)
+		return Refusal(fault.New(fault.BadRequest, "the agent cannot read the command: %s", readable(c.bad)))
+	}
+	if ctx.Err() != nil {
+		close(returned)
+		return ended(ctx)
+	}
+	began := time.Now()
+	result := make(chan Reply, 1)
+	go func() {
+		defer close(returned)
+		result <- s.guarded(ctx, c.cmd)
+	}()
+	var reply Reply
+	select {
+	case reply = <-result:
+	case <-ctx.Done():
+		// The handler may have come back in the same moment, with the better answer.
+		select {
+		case reply = <-result:
+		default:
+			reply = ended(ctx)
+		}
+	}
+	reply.TookMs = float64(time.Since(began).Microseconds()) / 1000
+	return reply
+}
+
+// readable is what the asker may know of a decoding error.
+func readable(err error) string {
+	if errors.Is(err, errVersion) {
+		return err.Error()
+	}
+	return "it is not what this version expects"
+}
+
+func ended(ctx context.Context) Reply {
+	return Refusal(fault.New(fault.Timeout, "the agent stopped the command: %s", context.Cause(ctx)))
+}
+
+// guarded calls the handler; a panic is an answer too.
+func (s *Server) guarded(ctx context.Context, cmd Command) (reply Reply) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.stats.panics.Add(1)
+			s.cfg.Logger.ErrorContext(ctx, "a command's handler panicked",
+				"id", cmd.ID, "kind", cmd.Kind, "panic", p, "stack", string(debug.Stack()))
+			reply = Refusal(fault.New(fault.AgentError, "the agent failed on this command; its log has the cause"))
+		}
+	}()
+	return s.cfg.Handle(ctx, cmd)
+}
+
+// answer delivers the reply, again and again until it is of no use any more: the
+// command leaves the claimed list in the same step, so it is answered or still
+// there.
+func (s *Server) answer(ctx context.Context, c claim, reply Reply) {
+	data := s.encode(ctx, c.cmd, reply)
+	cluster := s.cfg.Cluster
+	announce := key.ValidateInstance(c.cmd.Replica) == nil
+	var backoff conn.Backoff
+	for {
+		_, err := s.clients.Normal.TxPipelined(ctx, func(p redis.Pipeliner) error {
+			p.RPush(ctx, cluster.Reply(c.cmd.ID), data)
+			p.PExpire(ctx, cluster.Reply(c.cmd.ID), max(time.Until(c.expires), key.Grace))
+			p.LRem(ctx, s.claimedBy, 0, c.raw)
+			if announce {
+				p.Publish(ctx, cluster.Replies(c.cmd.Replica), c.cmd.ID)
+			}
+			return nil
+		})
+		if err == nil {
+			s.stats.answered.Add(1)
+			return
+		}
+		if time.Now().After(c.expires) {
+			s.stats.unanswered.Add(1)
+			s.cfg.Logger.WarnContext(ctx, "a reply could not be delivered in time", "id", c.cmd.ID, "error", conn.Unavailable(err))
+			return
+		}
+		backoff.Wait(ctx)
+	}
+}
+
+// encode returns the reply's bytes, or those of a refusal when it has none or too
+// many.
+func (s *Server) encode(ctx context.Context, cmd Command, reply Reply) []byte {
+	reply.V, reply.ID, reply.Agent = Version, cmd.ID, s.cfg.Instance
+	reply.Message = bounded(reply.Message, maxMessage)
+	if reply.Code != "" {
+		reply.Data = nil
+	}
+	data, err := codec.Encode(reply)
+	switch {
+	case err != nil:
+		s.cfg.Logger.ErrorContext(ctx, "a reply cannot be encoded", "id", cmd.ID, "kind", cmd.Kind, "error", err)
+		reply = refused(reply, fault.New(fault.AgentError, "the result cannot be encoded; the agent's log has the cause"))
+	case len(data) > s.cfg.MaxReplyBytes:
+		s.stats.tooLarge.Add(1)
+		reply = refused(reply, fault.New(fault.ResultTooLarge,
+			"the result has %d bytes, more than %d; use a shorter time range or a lower limit", len(data), s.cfg.MaxReplyBytes))
+	default:
+		return data
+	}
+	data, err = codec.Encode(reply)
+	if err != nil {
+		// Only text and numbers are left: this is a bug.
+		panic(fmt.Sprintf("bus: encode a refusal: %v", err))
+	}
+	return data
+}
+
+// refused keeps who answered and how long it took.
+func refused(r Reply, err *fault.Error) Reply {
+	return Reply{V: r.V, ID: r.ID, Agent: r.Agent, TookMs: r.TookMs, Code: err.Code, Message: err.Message}
+}
