@@ -121,12 +121,14 @@ type statementData struct {
 //	failed             is the span's status Error, in either spelling
 //	service            the span's service, as serviceName shows it
 //	attr "Map" .Name   the first non-empty value of an attribute, or ''
+//	attrIs "Map" .Name "p"   is one of its values that of the parameter p (indexes on values apply)
 func statementFuncs() template.FuncMap {
 	return template.FuncMap{
 		"kinds":   kindsSQL,
 		"failed":  func() string { return "StatusCode IN ('Error', 'STATUS_CODE_ERROR')" },
 		"service": func() string { return "if(ServiceName = '', '" + unknownService + "', ServiceName)" },
 		"attr":    attributeSQL,
+		"attrIs":  attributeIsSQL,
 	}
 }
 
@@ -150,6 +152,14 @@ func attributeSQL(column string, a attribute) string {
 	}
 	sql.WriteString("'')")
 	return sql.String()
+}
+
+func attributeIsSQL(column string, a attribute, param string) string {
+	conditions := make([]string, 0, len(a))
+	for _, name := range a {
+		conditions = append(conditions, column+"['"+name+"'] = {"+param+":String}")
+	}
+	return "(" + strings.Join(conditions, " OR ") + ")"
 }
 
 // renamedDatabases lists the database systems that the stable conventions renamed,
