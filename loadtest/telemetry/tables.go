@@ -49,6 +49,8 @@ type table interface {
 	stored(ctx context.Context, conn driver.Conn, prefix string, rows *Rows) (bool, error)
 	// shift moves every time of the table's rows.
 	shift(rows *Rows, by time.Duration)
+	// relabelAll rewrites the attributes of the table's rows.
+	relabelAll(rows *Rows, by labels)
 }
 
 // tables lists the tables that are inserted into.
@@ -66,6 +68,10 @@ type tableOf[R any] struct {
 	end func(*R) time.Time
 	// move moves every time in the row.
 	move func(*R, time.Duration)
+	// rename gives every trace and span id in the row another.
+	rename func(*R, names)
+	// relabel replaces attribute maps and the service name that is in them.
+	relabel func(*R, labels)
 	// identity is a condition that holds for this row and, while the tables are
 	// written by one replayer, for no row of another insert.
 	identity func(*R) (condition string, args []any)
@@ -81,6 +87,13 @@ func (t tableOf[R]) shift(rows *Rows, by time.Duration) {
 	}
 }
 
+func (t tableOf[R]) relabelAll(rows *Rows, by labels) {
+	list := *t.rows(rows)
+	for i := range list {
+		t.relabel(&list[i], by)
+	}
+}
+
 func tracesTable() tableOf[Span] {
 	return tableOf[Span]{
 		name: TableTraces,
@@ -88,6 +101,16 @@ func tracesTable() tableOf[Span] {
 		rows: func(r *Rows) *[]Span { return &r.Spans },
 		end:  func(s *Span) time.Time { return s.Timestamp.Add(s.Duration) },
 		move: moveSpan,
+		rename: func(s *Span, n names) {
+			s.TraceID, s.SpanID, s.ParentSpanID = n.trace(s.TraceID), n.span(s.SpanID), n.span(s.ParentSpanID)
+			s.Links = slices.Clone(s.Links)
+			for i, l := range s.Links {
+				s.Links[i].TraceID, s.Links[i].SpanID = n.trace(l.TraceID), n.span(l.SpanID)
+			}
+		},
+		relabel: func(s *Span, by labels) {
+			s.ServiceName, s.Resource, s.Attributes = by.value(s.ServiceName), by.all(s.Resource), by.all(s.Attributes)
+		},
 		identity: func(s *Span) (string, []any) {
 			return "TraceId = ? AND SpanId = ?", []any{s.TraceID, s.SpanID}
 		},
@@ -117,6 +140,12 @@ func logsTable() tableOf[LogRecord] {
 		rows: func(r *Rows) *[]LogRecord { return &r.Logs },
 		end:  func(l *LogRecord) time.Time { return l.Timestamp },
 		move: func(l *LogRecord, by time.Duration) { l.Timestamp = l.Timestamp.Add(by) },
+		rename: func(l *LogRecord, n names) {
+			l.TraceID, l.SpanID = n.trace(l.TraceID), n.span(l.SpanID)
+		},
+		relabel: func(l *LogRecord, by labels) {
+			l.ServiceName, l.Resource, l.Attributes = by.value(l.ServiceName), by.all(l.Resource), by.all(l.Attributes)
+		},
 		identity: func(l *LogRecord) (string, []any) {
 			return "toUnixTimestamp64Nano(Timestamp) = ? AND ServiceName = ?", []any{l.Timestamp.UnixNano(), l.ServiceName}
 		},
@@ -173,6 +202,18 @@ func pointTable[R any](name string, parts func(*R) (*Point, *[]Exemplar)) tableO
 			if exemplars != nil {
 				*exemplars = moveExemplars(*exemplars, by)
 			}
+		},
+		rename: func(r *R, n names) {
+			if _, exemplars := parts(r); exemplars != nil {
+				*exemplars = slices.Clone(*exemplars)
+				for i, e := range *exemplars {
+					(*exemplars)[i].TraceID, (*exemplars)[i].SpanID = n.trace(e.TraceID), n.span(e.SpanID)
+				}
+			}
+		},
+		relabel: func(r *R, by labels) {
+			p, _ := parts(r)
+			p.ServiceName, p.Resource, p.Attributes = by.value(p.ServiceName), by.all(p.Resource), by.all(p.Attributes)
 		},
 		identity: func(r *R) (string, []any) {
 			p, _ := parts(r)
