@@ -66,7 +66,7 @@ func (s *Store) Close() error { return s.conn.Close() }
 // Ping asks the server whether it is there.
 func (s *Store) Ping(ctx context.Context) error {
 	if err := s.conn.Ping(ctx); err != nil {
-		return fmt.Errorf("clickhouse: ping: %w", err)
+		return chError(ctx, "ping", err)
 	}
 	return nil
 }
@@ -116,23 +116,23 @@ func queryText[T any](ctx context.Context, s *Store, name, sql string, p params,
 	began := time.Now()
 	rows, err := s.conn.Query(ctx, sql, args...)
 	if err != nil {
-		return nil, fmt.Errorf("clickhouse: %s: %w", name, err)
+		return nil, chError(ctx, name, err)
 	}
 	defer func() {
 		if cerr := rows.Close(); cerr != nil && err == nil {
-			err = fmt.Errorf("clickhouse: %s: close: %w", name, cerr)
+			err = chError(ctx, name, cerr)
 		}
 	}()
 	out := []T{}
 	for rows.Next() {
 		v, err := scan(rows)
 		if err != nil {
-			return nil, fmt.Errorf("clickhouse: %s: scan: %w", name, err)
+			return nil, chError(ctx, name, fmt.Errorf("scan: %w", err))
 		}
 		out = append(out, v)
 	}
 	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("clickhouse: %s: %w", name, err)
+		return nil, chError(ctx, name, err)
 	}
 	s.cfg.Logger.DebugContext(ctx, "statement", "name", name, "rows", len(out), "took", time.Since(began))
 	return out, nil

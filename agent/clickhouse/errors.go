@@ -1,0 +1,65 @@
+package clickhouse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+
+	"github.com/atlhyper/observe/shared/fault"
+)
+
+// Exception codes of ClickHouse (src/Common/ErrorCodes.cpp).
+const (
+	codeSyntaxError     = 62
+	codeUnknownDatabase = 81
+	codeTimeoutExceeded = 159
+)
+
+// chError turns a failure of the statement name into what a user may read: the
+// server's code and words, without the statement, addresses or the DSN. The
+// cause stays in the chain for logs. A cancelled context stays what it is.
+func chError(ctx context.Context, name string, err error) error {
+	var exception *clickhouse.Exception
+	isException := errors.As(err, &exception)
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		return fmt.Errorf("clickhouse: %s: %w", name, context.Cause(ctx))
+	case errors.Is(ctx.Err(), context.DeadlineExceeded), errors.Is(err, context.DeadlineExceeded),
+		isException && exception.Code == codeTimeoutExceeded:
+		return fault.Wrap(err, fault.Timeout, "ClickHouse did not answer %s in time", name)
+	case isException && exception.Code == codeUnknownDatabase:
+		return fault.Wrap(err, fault.AgentError, "the ClickHouse database does not exist: code %d: %s",
+			exception.Code, publicText(exception))
+	case isException:
+		return fault.Wrap(err, fault.AgentError, "ClickHouse failed %s with code %d: %s",
+			name, exception.Code, publicText(exception))
+	}
+	return fault.Wrap(err, fault.AgentError, "ClickHouse cannot be reached or broke off while it answered %s", name)
+}
+
+const maxPublicText = 300 // bytes of an exception's text that users get to see
+
+// An exception's text may go on with the statement, or with where it failed.
+var (
+	afterTheReason = regexp.MustCompile(`(?i)[:.,]?\s+(\(?in scope|in query|while (processing|executing)|\(version|stack trace)\b`)
+	addresses      = regexp.MustCompile(`\[?[0-9a-fA-F]*:[0-9a-fA-F:]*:[0-9a-fA-F.:]*\]?(:\d+)?|\b\d{1,3}(\.\d{1,3}){3}(:\d+)?\b|\b[A-Za-z0-9][A-Za-z0-9.-]*:\d{2,5}\b`)
+)
+
+func publicText(e *clickhouse.Exception) string {
+	if e.Code == codeSyntaxError {
+		return "syntax error" // all the rest of its text is the statement
+	}
+	text := e.Message
+	if cut := afterTheReason.FindStringIndex(text); cut != nil {
+		text = text[:cut[0]]
+	}
+	text = addresses.ReplaceAllString(text, "(address)")
+	if len(text) > maxPublicText {
+		text = strings.ToValidUTF8(text[:maxPublicText], "") + "…"
+	}
+	return text
+}

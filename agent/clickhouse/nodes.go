@@ -1,0 +1,205 @@
+package clickhouse
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/atlhyper/observe/shared/detail"
+	"github.com/atlhyper/observe/shared/fault"
+	"github.com/atlhyper/observe/shared/model"
+)
+
+// windowBefore is the window of that length that ends at the given time.
+func windowBefore(at time.Time, length time.Duration) window {
+	return window{at.Add(-length).UnixMilli(), at.UnixMilli()}
+}
+
+// Node returns one node as it is now, by its name, key or address. No node of
+// that name sent metrics in the last RateWindow: fault.NotFound.
+func (s *Store) Node(ctx context.Context, r detail.Node) (model.NodeMetrics, detail.Meta, error) {
+	meta := detail.Meta{WindowSeconds: int64(s.cfg.RateWindow / time.Second)}
+	nodes, err := s.nodes(ctx, s.cfg.Clock())
+	if err != nil {
+		return model.NodeMetrics{}, meta, err
+	}
+	for _, match := range []func(model.NodeMetrics) bool{
+		func(n model.NodeMetrics) bool { return n.NodeName == r.Name },
+		func(n model.NodeMetrics) bool { return n.NodeIP == r.Name },
+	} {
+		if i := slices.IndexFunc(nodes, match); i >= 0 {
+			return nodes[i], meta, nil
+		}
+	}
+	return model.NodeMetrics{}, meta, fault.New(fault.NotFound,
+		"no node %q sent metrics in the last %s", r.Name, s.cfg.RateWindow)
+}
+
+// nodes returns every node that sent metrics of node_exporter in the RateWindow
+// before at, by name: two statements, whatever the number of nodes. Gauges are
+// the newest samples, rates PromQL's rate() over the window.
+func (s *Store) nodes(ctx context.Context, at time.Time) ([]model.NodeMetrics, error) {
+	w := windowBefore(at, s.cfg.RateWindow)
+	tables, err := s.readTables(ctx,
+		tableQuery{sumSeries, seriesQuery{
+			metrics: nodeCounters(), window: w,
+			resourceKeys: nodeResourceKeys(), attributeKeys: nodeLabels(),
+		}},
+		tableQuery{gaugeSeries, seriesQuery{
+			metrics: nodeGauges(), window: w,
+			resourceKeys: nodeResourceKeys(), attributeKeys: nodeLabels(),
+		}})
+	if err != nil {
+		return nil, err
+	}
+	nodes := groupByNode(tables[0], tables[1], w)
+	names := nodeNames(nodes)
+	out := make([]model.NodeMetrics, 0, len(nodes))
+	for key, n := range nodes {
+		m := n.metrics()
+		m.NodeName = names[key]
+		out = append(out, m)
+	}
+	slices.SortFunc(out, func(a, b model.NodeMetrics) int { return cmp.Compare(a.NodeName, b.NodeName) })
+	return out, nil
+}
+
+// nodeNames gives each node, by key, the name to show: the name in its resource,
+// else the host name that node_uname_info says if no other node says the same,
+// else its address.
+func nodeNames(nodes map[string]*nodeSamples) map[string]string {
+	hosts := make(map[string]int)
+	for _, n := range nodes {
+		hosts[n.label(unameInfo, "nodename")]++
+	}
+	names := make(map[string]string, len(nodes))
+	for key, n := range nodes {
+		names[key] = key
+		if host := n.label(unameInfo, "nodename"); !n.named && host != "" && hosts[host] == 1 && nodes[host] == nil {
+			names[key] = host
+		}
+	}
+	return names
+}
+
+// metrics fills everything but the name.
+func (n *nodeSamples) metrics() model.NodeMetrics {
+	m := model.NodeMetrics{
+		NodeIP:      n.ip,
+		Timestamp:   model.NewTime(time.UnixMilli(n.newestMs)),
+		CPU:         n.cpu(),
+		Disks:       n.disks(),
+		Networks:    n.networks(),
+		Temperature: n.temperature(),
+		Kernel:      n.label(unameInfo, "release"),
+	}
+	for _, f := range gaugeInts() {
+		if v, ok := n.gauge(f.metric); ok {
+			*f.field(&m) = wholeNumber(v)
+		}
+	}
+	for _, f := range gaugeFloats() {
+		if v, ok := n.gauge(f.metric); ok {
+			*f.field(&m) = v * f.scale
+		}
+	}
+	for _, f := range rateFloats() {
+		*f.field(&m) = n.sum(f.metric) * f.scale
+	}
+	n.shares(&m.Memory)
+	boot, booted := n.gauge(bootTime)
+	if now, ok := n.gauge(nodeTime); ok && booted {
+		m.Uptime = wholeNumber(now - boot)
+	}
+	return m
+}
+
+// cpu is the share of each mode in the time of all cores, after node-mixin:
+// usage is 1 - rate(idle, iowait, steal) / cores. Cores too new for a rate are
+// counted in Cores alone.
+func (n *nodeSamples) cpu() model.NodeCPU {
+	rated := make(map[string]bool) // by core: whether there is a rate
+	for _, v := range n.values[cpuSeconds] {
+		if v.labels.get("mode") == "idle" {
+			rated[v.labels.get("cpu")] = v.known
+		}
+	}
+	c := model.NodeCPU{Cores: int64(len(rated)), FreqHz: n.frequencies()}
+	maps.DeleteFunc(rated, func(_ string, known bool) bool { return !known })
+	if len(rated) == 0 {
+		return c
+	}
+	shares := make(map[string]float64)
+	for _, v := range n.values[cpuSeconds] {
+		if rated[v.labels.get("cpu")] {
+			shares[v.labels.get("mode")] += v.value / float64(len(rated))
+		}
+	}
+	c.UsagePct = percentage(1 - (shares["idle"] + shares["iowait"] + shares["steal"]))
+	c.UserPct = percentage(shares["user"])
+	c.SystemPct = percentage(shares["system"])
+	c.IOWaitPct = percentage(shares["iowait"])
+	return c
+}
+
+// frequencies are the cores' clock rates, by core number.
+func (n *nodeSamples) frequencies() []float64 {
+	list := slices.Clone(n.values[cpuFrequency])
+	number := func(v labelled) int {
+		i, err := strconv.Atoi(v.labels.get("cpu"))
+		if err != nil {
+			return -1 // names come before numbers
+		}
+		return i
+	}
+	slices.SortStableFunc(list, func(a, b labelled) int { return cmp.Compare(number(a), number(b)) })
+	var out []float64
+	for _, v := range list {
+		out = append(out, v.value)
+	}
+	return out
+}
+
+// shares completes the memory from its bytes. Kernels before 3.14 do not say
+// what is available: free, buffers, cached and slab are, after node-mixin.
+func (n *nodeSamples) shares(m *model.NodeMemory) {
+	if _, ok := n.gauge(memAvailable); !ok {
+		slab, _ := n.gauge(memSlab)
+		m.AvailableBytes = m.FreeBytes + m.BuffersBytes + m.CachedBytes + wholeNumber(slab)
+	}
+	if m.TotalBytes > 0 {
+		m.UsagePct = percentage(1 - float64(m.AvailableBytes)/float64(m.TotalBytes))
+	}
+	if m.SwapTotalBytes > 0 {
+		m.SwapUsagePct = percentage(1 - float64(m.SwapFreeBytes)/float64(m.SwapTotalBytes))
+	}
+}
+
+// summarize is the section metrics.summary of the nodes of a round at that time:
+// averages and maxima are over the online nodes.
+func summarize(nodes []model.NodeMetrics, at time.Time, onlineAge time.Duration) (model.MetricsSummary, error) {
+	sum := model.MetricsSummary{TotalNodes: int64(len(nodes))}
+	for _, n := range nodes {
+		newest, err := n.Timestamp.Parse()
+		if err != nil {
+			return model.MetricsSummary{}, err
+		}
+		if at.Sub(newest) > onlineAge {
+			continue
+		}
+		sum.OnlineNodes++
+		sum.AvgCPUPct += n.CPU.UsagePct
+		sum.AvgMemPct += n.Memory.UsagePct
+		sum.MaxCPUPct = max(sum.MaxCPUPct, n.CPU.UsagePct)
+		sum.MaxMemPct = max(sum.MaxMemPct, n.Memory.UsagePct)
+		sum.MaxCPUTemp = max(sum.MaxCPUTemp, n.Temperature.CPUTempC)
+	}
+	if sum.OnlineNodes > 0 {
+		sum.AvgCPUPct /= float64(sum.OnlineNodes)
+		sum.AvgMemPct /= float64(sum.OnlineNodes)
+	}
+	return sum, nil
+}

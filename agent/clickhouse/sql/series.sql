@@ -1,0 +1,72 @@
+{{- /*
+The three statements about metric points share what stands around their inner
+SELECT, which gives for each series as it was written, and each step:
+
+    metric, slot, delta, monotonic, unit, raw_resource, raw_attributes, bounds,
+    raw_points Array(Tuple(Int64 milliseconds, Array(Float64) vector))
+
+Slot 0 is the step that ends at to_ms, 1 the one before it; steps are left-open.
+Grouping by the maps as they stand is cheap; collectors before v0.116 wrote their
+keys in random order, which the outer GROUP BY, once per group, puts right.
+*/ -}}
+{{define "series" -}}
+WITH
+    -- Two rows of one series and time are one sample written twice: the higher counts.
+    arrayFilter((p, next_ms) -> p.1 != next_ms, points,
+                arrayPushBack(arrayPopFront(arrayMap(p -> p.1, points)), toInt64(-1))) AS samples,
+    arrayMap(p -> p.2, samples) AS vectors
+SELECT
+    metric,
+    slot,
+    delta,
+    series,
+    is_monotonic,
+    metric_unit,
+    mapFilter((k, v) -> empty({resource_keys:Array(String)}) OR has({resource_keys:Array(String)}, k), any_resource) AS resource,
+    mapFilter((k, v) -> empty({attribute_keys:Array(String)}) OR has({attribute_keys:Array(String)}, k), any_attributes) AS attributes,
+    any_bounds,
+    length(vectors) AS sample_count,
+    samples[1].1 AS first_ms,
+    samples[-1].1 AS last_ms,
+    vectors[1] AS first_vector,
+    vectors[-1] AS last_vector,
+    arrayReduce('sumForEach', arrayPushFront(
+        arrayMap((current, previous) -> arrayMap((c, p) -> if(c < p, c, c - p), current, previous),
+                 arrayPopFront(vectors), arrayPopBack(vectors)),
+        arrayMap(v -> toFloat64(0), first_vector))) AS growth,
+    arrayReduce('sumForEach', vectors) AS total
+FROM
+(
+    SELECT
+        metric,
+        slot,
+        delta,
+        cityHash64(mapSort(raw_resource), mapSort(raw_attributes), bounds, length(raw_points[1].2)) AS series,
+        any(monotonic) AS is_monotonic,
+        any(unit) AS metric_unit,
+        any(raw_resource) AS any_resource,
+        any(raw_attributes) AS any_attributes,
+        any(bounds) AS any_bounds,
+        arraySort(groupArrayArray(raw_points)) AS points
+    FROM
+    (
+{{- end}}
+
+{{define "series where" -}}
+WHERE MetricName IN {metrics:Array(String)}
+          AND TimeUnix > fromUnixTimestamp64Milli({from_ms:Int64})
+          AND TimeUnix <= fromUnixTimestamp64Milli({to_ms:Int64})
+          -- Part of the sorting key since v0.157; the hour is one of the server's zone.
+          AND toStartOfHour(TimeUnix) >= fromUnixTimestamp64Milli({from_ms:Int64} - 3600000)
+          AND bitAnd(Flags, 1) = 0
+          AND (empty({any_of:Array(String)})
+               OR hasAny(mapValues(ResourceAttributes), {any_of:Array(String)})
+               OR hasAny(mapValues(Attributes), {any_of:Array(String)}))
+{{- end}}
+
+{{define "series end" -}}
+    )
+    GROUP BY metric, slot, delta, series
+)
+LIMIT {max_rows:UInt64}
+{{- end}}
