@@ -72,7 +72,7 @@ func parseLogs(p *params) detail.Request {
 func readBody(r *http.Request, fields map[string]any) error {
 	if header := r.Header.Get("Content-Type"); header != "" {
 		if kind, _, err := mime.ParseMediaType(header); err != nil || kind != "application/json" {
-			return fmt.Errorf("Content-Type: %.40q is not application/json", header) //nolint:staticcheck // the sentence starts with the name of what is wrong
+			return fmt.Errorf("Content-Type: %.40q is not application/json", header)
 		}
 	}
 	data, err := io.ReadAll(r.Body)

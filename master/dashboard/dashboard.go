@@ -79,8 +79,8 @@ func New(cfg Config) (*Service, error) {
 }
 
 // Section returns the answer for a section of a cluster. Errors are
-// *fault.Error: cluster_unknown, not_ready, snapshot_expired, store_unavailable,
-// and agent_error when what lies in Redis cannot be read.
+// *fault.Error: cluster_unknown, not_ready, snapshot_expired, and store_unavailable,
+// also when what lies in Redis cannot be read.
 func (s *Service) Section(ctx context.Context, cluster key.Cluster, name model.Section) (*Answer, error) {
 	answer, _, err := s.flights.Do(ctx, sectionKey{cluster, name}, func(ctx context.Context) (*Answer, error) {
 		section, err := read(ctx, s.timeout, func(ctx context.Context) (snapshot.Section, error) {
@@ -117,7 +117,7 @@ func build(cluster key.Cluster, name model.Section, section snapshot.Section) (*
 	}
 	body, err := envelope.FromMsgpack(section.Data, meta)
 	if err != nil {
-		return nil, fault.Wrap(err, fault.AgentError, "the section %s of cluster %s in Redis is not readable", name, cluster)
+		return nil, fault.Wrap(err, fault.StoreUnavailable, "section %s of cluster %s cannot be read", name, cluster)
 	}
 	tag, err := etag(section, meta)
 	if err != nil {
