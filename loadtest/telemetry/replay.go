@@ -20,8 +20,8 @@ const (
 // maxRetryWait bounds the wait between two attempts, which doubles each time.
 const maxRetryWait = 15 * time.Second
 
-// chunk is how much time one round of inserts covers at most: some 30,000 rows.
-const chunk = 2 * time.Minute
+// chunk is how much time one round of inserts covers at most: some 80,000 rows.
+const chunk = 10 * time.Minute
 
 // Config says what a Replayer writes, where, and how fast.
 type Config struct {
