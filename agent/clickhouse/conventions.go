@@ -119,7 +119,7 @@ type statementData struct {
 //
 //	kinds "Server" …   is the span of one of these kinds, in either spelling
 //	failed             is the span's status Error, in either spelling
-//	service            the span's service, as serviceName shows it
+//	service            the span's service, unknownService where it has no name
 //	attr "Map" .Name   the first non-empty value of an attribute, or ''
 //	attrIs "Map" .Name "p"   is one of its values that of the parameter p (indexes on values apply)
 func statementFuncs() template.FuncMap {
@@ -176,9 +176,6 @@ func renamedDatabases() (before, after []string) {
 
 // unknownService is what OpenTelemetry calls a service that has no name.
 const unknownService = "unknown_service"
-
-// serviceName names the service of a span.
-func serviceName(column string) string { return cmp.Or(column, unknownService) }
 
 // Collectors before v0.109 wrote the names of the protocol's enums, later ones
 // shorten them; replies always hold the long form.

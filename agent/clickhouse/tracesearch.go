@@ -175,7 +175,8 @@ func hasError(asked *bool) int8 {
 	}
 }
 
-// serviceColumn undoes serviceName: what the column may hold beside the name.
+// serviceColumn is what the column may hold beside the name itself: nothing, for
+// the service without a name.
 func serviceColumn(name string) string {
 	if name == unknownService {
 		return ""

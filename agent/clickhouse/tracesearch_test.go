@@ -214,7 +214,7 @@ func TestTracesRandom(t *testing.T) {
 	}
 	s, _ := testStore(t, rows)
 	shown := 0
-	for range 40 {
+	for range 25 {
 		from := time.Duration(rng.IntN(5*3600)) * time.Second
 		req := detail.Traces{
 			Range: detail.NewRange(testNow.Add(-from-time.Duration(1+rng.IntN(3*3600))*time.Second), testNow.Add(-from)),

@@ -1,6 +1,7 @@
 -- The traces that started in a slice of time, have a matching span in the
 -- searched range and hold as a whole what is asked of whole traces. All spans of
--- a chosen trace within the read window count, matching or not.
+-- a chosen trace within the read window count, matching or not. The limits of the
+-- chosen ids bound memory.
 SELECT
     TraceId AS id,
     min(toUnixTimestamp64Nano(Timestamp)) AS first,
@@ -9,19 +10,21 @@ FROM {{.Traces}}
 WHERE Timestamp >= fromUnixTimestamp64Nano({read_start:Int64})
   AND Timestamp < fromUnixTimestamp64Nano({read_end:Int64})
   AND TraceId IN (
-      SELECT TraceId
+      SELECT DISTINCT TraceId
       FROM {{.Traces}}
       WHERE Timestamp >= fromUnixTimestamp64Nano({match_start:Int64})
         AND Timestamp < fromUnixTimestamp64Nano({match_end:Int64})
         AND {{template "trace_filter.sql" .}}
+        AND ({has_error:Int8} != 1 OR TraceId IN (
+            SELECT DISTINCT TraceId
+            FROM {{.Traces}}
+            WHERE Timestamp >= fromUnixTimestamp64Nano({read_start:Int64})
+              AND Timestamp < fromUnixTimestamp64Nano({read_end:Int64})
+              AND {{failed}}
+            LIMIT 1000000
+        ))
+      LIMIT 1000000
   )
-  AND ({has_error:Int8} != 1 OR TraceId IN (
-      SELECT TraceId
-      FROM {{.Traces}}
-      WHERE Timestamp >= fromUnixTimestamp64Nano({read_start:Int64})
-        AND Timestamp < fromUnixTimestamp64Nano({read_end:Int64})
-        AND {{failed}}
-  ))
 GROUP BY id
 HAVING first >= {first_from:Int64}
    AND first < {first_to:Int64}
@@ -31,4 +34,3 @@ HAVING first >= {first_from:Int64}
    AND (if({sort:String} = 'duration', duration, first), id) < ({after_key:Int64}, {after_id:String})
 ORDER BY if({sort:String} = 'duration', duration, first) DESC, id DESC
 LIMIT {limit:UInt32}
-SETTINGS max_rows_in_set = 1000000, set_overflow_mode = 'break'

@@ -1,0 +1,1 @@
+if(ServiceName != '', ServiceName, {{attr "ResourceAttributes" .Workload}})
