@@ -1,0 +1,146 @@
+package clickhouse
+
+import (
+	"slices"
+	"time"
+
+	"github.com/atlhyper/observe/shared/detail"
+	"github.com/atlhyper/observe/shared/model"
+)
+
+const (
+	// autoPoints is how many points a series has at most when the agent chooses
+	// the step.
+	autoPoints = 300
+	// maxSteppedRows bounds the series and steps that a series request reads.
+	maxSteppedRows = 300_000
+	// lookback is how far before a step the samples are looked for that make a
+	// rate of a step's only sample: Prometheus's own lookback.
+	lookback = 5 * time.Minute
+)
+
+// grid cuts a range into steps, counted back from its end: step 0 ends with the
+// range. What is left over at the start is no step.
+type grid struct {
+	window window
+	step   time.Duration
+	steps  int64
+}
+
+// newGrid cuts r into steps of so many seconds; 0 chooses the shortest usual
+// step from smallest up that gives at most autoPoints.
+func newGrid(r detail.Range, seconds int64, smallest time.Duration) grid {
+	step := time.Duration(seconds) * time.Second
+	if seconds == 0 {
+		step = usualStep(r.Duration(), smallest)
+	}
+	step = min(step, r.Duration())
+	return grid{window: rangeWindow(r), step: step, steps: int64(r.Duration() / step)}
+}
+
+func usualStep(length, smallest time.Duration) time.Duration {
+	const day = 24 * time.Hour
+	for _, step := range []time.Duration{
+		15 * time.Second, 30 * time.Second, time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute,
+		15 * time.Minute, 30 * time.Minute, time.Hour, 2 * time.Hour, 3 * time.Hour, 6 * time.Hour, 12 * time.Hour,
+	} {
+		if step >= smallest && length/step <= autoPoints {
+			return step
+		}
+	}
+	return day
+}
+
+// extra is how many steps before the range are read for the lookback.
+func (g grid) extra() int64 { return int64((lookback + g.step - 1) / g.step) }
+
+// query is the window to read: the grid and the lookback before it.
+func (g grid) query() seriesQuery {
+	steps := g.steps + g.extra()
+	from := g.window.toMs - steps*g.step.Milliseconds()
+	return seriesQuery{window: window{from, g.window.toMs}, step: g.step, maxRows: maxSteppedRows}
+}
+
+// at is the step as a window.
+func (g grid) at(slot int64) window {
+	to := g.window.toMs - slot*g.step.Milliseconds()
+	return window{to - g.step.Milliseconds(), to}
+}
+
+// points are the values by step as points stamped with the end of their step,
+// by time. A step without a value has no point.
+func (g grid) points(values map[int64]float64) []model.Point {
+	out := make([]model.Point, 0, len(values))
+	for slot := g.steps - 1; slot >= 0; slot-- {
+		if v, ok := values[slot]; ok {
+			out = append(out, model.Point{Timestamp: model.NewTime(time.UnixMilli(g.at(slot).toMs)), Value: v})
+		}
+	}
+	return out
+}
+
+// stepped is one series over the steps of a grid.
+type stepped struct {
+	*series
+	steps map[int64]*series
+}
+
+// bySeries gathers the steps of each series.
+func bySeries(rows []series) []stepped {
+	var out []stepped
+	index := make(map[seriesKey]int)
+	for i := range rows {
+		row := &rows[i]
+		key := seriesKey{row.metric, row.id, row.delta}
+		at, ok := index[key]
+		if !ok {
+			at = len(out)
+			index[key] = at
+			out = append(out, stepped{row, make(map[int64]*series)})
+		}
+		out[at].steps[row.slot] = row
+	}
+	return out
+}
+
+// slots are the steps of the grid in which the series has samples, newest first.
+func (s stepped) slots(g grid) []int64 {
+	var out []int64
+	for slot := range s.steps {
+		if slot < g.steps {
+			out = append(out, slot)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// rate is PromQL's rate() over the step, per second. A step with a single
+// sample, shorter than two scrapes, takes in as many steps before it as it
+// needs, up to the lookback: rate() over a range so much longer.
+func (s stepped) rate(g grid, slot int64) ([]float64, bool) {
+	at, w := s.steps[slot], g.at(slot)
+	if at == nil {
+		return nil, false
+	}
+	if at.delta {
+		return divided(at.total, w.seconds()), true
+	}
+	c := at.counters
+	for i := int64(1); c.samples < 2 && i <= g.extra(); i++ {
+		w.fromMs -= g.step.Milliseconds()
+		if before := s.steps[slot+i]; before != nil {
+			c = before.then(c)
+		}
+	}
+	increase, ok := c.increaseOver(w)
+	return divided(increase, w.seconds()), ok
+}
+
+func divided(vector []float64, by float64) []float64 {
+	out := make([]float64, len(vector))
+	for i, v := range vector {
+		out[i] = v / by
+	}
+	return out
+}

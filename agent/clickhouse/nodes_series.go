@@ -1,0 +1,154 @@
+package clickhouse
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/atlhyper/observe/shared/detail"
+	"github.com/atlhyper/observe/shared/fault"
+	"github.com/atlhyper/observe/shared/model"
+)
+
+const (
+	// maxNodeSeries is how many series a reply has; Meta.Truncated says when
+	// there are more. Points combines all of them in any case.
+	maxNodeSeries = 100
+	// smallestNodeStep is the shortest step that the agent chooses.
+	smallestNodeStep = 15 * time.Second
+	// findWindow is the newest part of a range that is searched for a node first.
+	findWindow = time.Hour
+)
+
+// NodeSeries returns one metric of one node, as points at the ends of steps: of
+// counters the rate per second over the step (PromQL's rate), of gauges the mean
+// of the step's samples. Aliases are described with their builders. fault.NotFound
+// names the node that sent nothing in the range, or the metric it did not send.
+func (s *Store) NodeSeries(ctx context.Context, r detail.NodeSeries) (model.NodeSeries, detail.Meta, error) {
+	meta := detail.Meta{WindowSeconds: wholeSeconds(r.Range.Duration())}
+	id, err := s.findNode(ctx, r.Name, rangeWindow(r.Range))
+	if err != nil {
+		return model.NodeSeries{}, meta, err
+	}
+	g := newGrid(r.Range, r.StepSeconds, smallestNodeStep)
+	panel, isAlias := nodePanels()[r.Metric]
+	if !isAlias {
+		panel = rawPanel(r.Metric)
+	}
+	tracks, err := s.nodeTracks(ctx, id, panel.metrics, g)
+	if err != nil {
+		return model.NodeSeries{}, meta, err
+	}
+	if len(tracks) == 0 && !isAlias {
+		return model.NodeSeries{}, meta, fault.New(fault.NotFound, "node %q sent no metric %q in the range", r.Name, r.Metric)
+	}
+	combined, lines := panel.build(tracks)
+	out := model.NodeSeries{
+		Metric: r.Metric, Unit: panel.unit(tracks), Points: g.points(combined), Series: []model.LabeledPoints{},
+	}
+	slices.SortFunc(lines, func(a, b track) int { return cmp.Compare(a.labels.key(), b.labels.key()) })
+	for i, line := range lines {
+		if i == maxNodeSeries {
+			meta.Truncated = true
+			break
+		}
+		out.Series = append(out.Series, model.LabeledPoints{Labels: line.labels, Points: g.points(line.values)})
+	}
+	return out, meta, nil
+}
+
+// track is one series over a grid: rates per second of a counter, means of a gauge.
+type track struct {
+	metric  string
+	labels  labels
+	values  map[int64]float64 // by step
+	counter bool
+}
+
+// nodeTracks reads metrics of one node. Two series with equal labels (a
+// restarted exporter) become one.
+func (s *Store) nodeTracks(ctx context.Context, id identity, metrics []string, g grid) ([]track, error) {
+	q := g.query()
+	q.metrics, q.resourceKeys, q.anyOf = metrics, nodeResourceKeys(), []string{id.raw}
+	tables, err := s.readTables(ctx, tableQuery{sumSeries, q}, tableQuery{gaugeSeries, q})
+	if err != nil {
+		return nil, err
+	}
+	var (
+		out   []track
+		index = make(map[string]int)
+	)
+	for i, rows := range tables {
+		for _, line := range bySeries(rows) {
+			if of, ok := identify(line.series); !ok || of.key != id.key {
+				continue
+			}
+			t := line.track(g, i == 0 && line.monotonic || i == 1 && isUntypedCounter(line.metric))
+			if len(t.values) == 0 {
+				continue
+			}
+			key := t.metric + t.labels.key()
+			if at, ok := index[key]; ok {
+				out[at].join(t)
+				continue
+			}
+			index[key] = len(out)
+			out = append(out, t)
+		}
+	}
+	return out, nil
+}
+
+func (s stepped) track(g grid, counter bool) track {
+	shown := make(labels, len(s.attributes))
+	for name, value := range s.attributes {
+		if name != "exported_instance" {
+			shown[name] = value
+		}
+	}
+	t := track{metric: s.metric, labels: shown, values: make(map[int64]float64), counter: counter}
+	for _, slot := range s.slots(g) {
+		if !counter {
+			t.values[slot] = s.steps[slot].mean()
+		} else if rate, ok := s.rate(g, slot); ok {
+			t.values[slot] = rate[0]
+		}
+	}
+	return t
+}
+
+// join fills the steps that t has none of from another series with its labels.
+func (t *track) join(other track) {
+	for slot, v := range other.values {
+		if _, ok := t.values[slot]; !ok {
+			t.values[slot] = v
+		}
+	}
+}
+
+// findNode finds a node by its name, key or address: first in the newest hour
+// of the window, then in all of it.
+func (s *Store) findNode(ctx context.Context, name string, w window) (identity, error) {
+	recent := window{max(w.fromMs, w.toMs-findWindow.Milliseconds()), w.toMs}
+	for _, part := range []window{recent, w} {
+		tables, err := s.readTables(ctx, tableQuery{gaugeSeries, seriesQuery{
+			metrics: []string{unameInfo, bootTime, nodeTime}, window: part,
+			resourceKeys: nodeResourceKeys(), attributeKeys: []string{"nodename", "exported_instance"},
+		}})
+		if err != nil {
+			return identity{}, err
+		}
+		nodes := groupByNode(nil, tables[0], part)
+		names := nodeNames(nodes)
+		for key, n := range nodes {
+			if names[key] == name || key == name || n.ip == name {
+				return n.identity, nil
+			}
+		}
+		if recent == w {
+			break
+		}
+	}
+	return identity{}, fault.New(fault.NotFound, "no node %q sent metrics in the range", name)
+}
