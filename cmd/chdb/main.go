@@ -32,6 +32,7 @@ type serveCmd struct {
 	MaxConcurrent int    `help:"Statements running at once; others wait. Default 8."`
 	MaxThreads    int    `help:"Threads of a statement. Default 2."`
 	MaxMemory     int64  `help:"Memory of the engine, in bytes. Default 1.5 GiB."`
+	MaxBody       int64  `help:"Size of a request body, in bytes. Default 256 MiB."`
 	WithParent    bool   `help:"Stop when standard input ends, so that the server never outlives the process that started it." name:"with-parent"`
 	Verbose       bool   `help:"Log failed statements to standard error." short:"v"`
 }
@@ -44,25 +45,27 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	kctx.BindTo(ctx, (*context.Context)(nil))
+	kctx.BindTo(os.Stdout, (*io.Writer)(nil))
 	kctx.FatalIfErrorf(kctx.Run())
 }
 
 // Run prints the path of the engine.
-func (*fetchCmd) Run(ctx context.Context) error {
+func (*fetchCmd) Run(ctx context.Context, out io.Writer) error {
 	path, err := engine.Ensure(ctx, engine.Config{})
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Println(path)
+	_, err = fmt.Fprintln(out, path)
 	return err
 }
 
 // Run serves until ctx ends, and prints "listening on ADDR" when it accepts.
-func (s *serveCmd) Run(ctx context.Context) error {
+func (s *serveCmd) Run(ctx context.Context, out io.Writer) error {
 	level := slog.LevelWarn
 	if s.Verbose {
 		level = slog.LevelDebug
 	}
+	logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 	lib := s.Lib
 	if lib == "" {
 		var err error
@@ -77,11 +80,11 @@ func (s *serveCmd) Run(ctx context.Context) error {
 	}
 	return chdb.Run(ctx, chdb.Config{
 		Listen: s.Listen, DataDir: s.Data, LibPath: lib, Database: s.Database,
-		MaxConcurrent: s.MaxConcurrent, MaxThreads: s.MaxThreads, MaxMemory: s.MaxMemory,
-		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
+		MaxConcurrent: s.MaxConcurrent, MaxThreads: s.MaxThreads, MaxMemory: s.MaxMemory, MaxBodySize: s.MaxBody,
+		Logger: logger,
 		OnListen: func(addr net.Addr) {
-			if _, err := fmt.Printf("listening on %s\n", addr); err != nil {
-				slog.Warn("cannot report the address", "error", err)
+			if _, err := fmt.Fprintf(out, "listening on %s\n", addr); err != nil {
+				logger.Warn("cannot report the address", "error", err)
 			}
 		},
 	})

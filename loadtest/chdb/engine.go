@@ -81,7 +81,7 @@ func (s *sessions) close() {
 }
 
 // with runs f in a fresh session, once there is a place for it.
-func (s *sessions) with(ctx context.Context, f func(*libchdb.Conn) error) error {
+func (s *sessions) with(ctx context.Context, f func(context.Context, *libchdb.Conn) error) error {
 	select {
 	case s.slots <- struct{}{}:
 	case <-ctx.Done():
@@ -93,7 +93,7 @@ func (s *sessions) with(ctx context.Context, f func(*libchdb.Conn) error) error 
 		return err
 	}
 	defer conn.Close()
-	return f(conn)
+	return f(ctx, conn)
 }
 
 // watch kills the statement marked with tag when ctx ends before stop is

@@ -87,16 +87,16 @@ func (h *handler) run(r *http.Request, req *request, res *response) error {
 		return err
 	}
 	if stmt.rows < 0 {
-		return h.sessions.with(r.Context(), func(conn *libchdb.Conn) error {
-			return h.runStatement(r.Context(), conn, req, stmt, res)
+		return h.sessions.with(r.Context(), func(ctx context.Context, conn *libchdb.Conn) error {
+			return h.runStatement(ctx, conn, req, stmt, res)
 		})
 	}
 	data, err := newSpool(rows)
 	if err != nil {
 		return err
 	}
-	err = h.sessions.with(r.Context(), func(conn *libchdb.Conn) error {
-		return h.runInsert(r.Context(), conn, req, stmt, data.reader(), res)
+	err = h.sessions.with(r.Context(), func(ctx context.Context, conn *libchdb.Conn) error {
+		return h.runInsert(ctx, conn, req, stmt, data.reader(), res)
 	})
 	return errors.Join(err, data.close())
 }

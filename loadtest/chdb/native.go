@@ -34,7 +34,7 @@ type nativeBlocks struct {
 
 // blockInfo is the header of a block: field 1, is_overflows = 0; field 2,
 // bucket_num = -1; end of fields.
-var blockInfo = []byte{1, 0, 2, 0xff, 0xff, 0xff, 0xff, 0}
+const blockInfo = "\x01\x00\x02\xff\xff\xff\xff\x00"
 
 // Write takes whole blocks, as many as there are in p.
 func (n *nativeBlocks) Write(p []byte) (int, error) {
@@ -80,7 +80,7 @@ func (n *nativeBlocks) block(reader *chproto.Reader, out *bytes.Buffer, p []byte
 }
 
 func (n *nativeBlocks) header(out *bytes.Buffer, columns, rows uint64) {
-	out.Write(blockInfo)
+	out.WriteString(blockInfo)
 	out.Write(binary.AppendUvarint(nil, columns))
 	out.Write(binary.AppendUvarint(nil, rows))
 }

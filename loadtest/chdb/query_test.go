@@ -203,16 +203,22 @@ func TestLargeResult(t *testing.T) {
 	}
 }
 
-// get asks over plain HTTP, as curl does.
-func get(t *testing.T, srv *chdbtest.Server, method string, values url.Values, body io.Reader, header http.Header) (*http.Response, string) {
+// answer is what came back over plain HTTP.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// ask sends a request as curl does.
+func ask(t *testing.T, srv *chdbtest.Server, method string, values url.Values, body io.Reader, header http.Header) answer {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, "http://"+srv.Addr+"/?"+values.Encode(), body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.Header = header
-	if header == nil {
-		req.Header = http.Header{}
+	if header != nil {
+		req.Header = header
 	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
@@ -222,7 +228,7 @@ func get(t *testing.T, srv *chdbtest.Server, method string, values url.Values, b
 	if err := errors.Join(err, res.Body.Close()); err != nil {
 		t.Fatal(err)
 	}
-	return res, string(data)
+	return answer{status: res.StatusCode, header: res.header, body: string(data)}
 }
 
 func TestPlainHTTP(t *testing.T) {
@@ -250,9 +256,9 @@ func TestPlainHTTP(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			res, got := get(t, srv, tt.method, tt.values, strings.NewReader(tt.body), nil)
-			if res.StatusCode != http.StatusOK || got != tt.want {
-				t.Errorf("got %s %q, want %q", res.Status, got, tt.want)
+			got := ask(t, srv, tt.method, tt.values, strings.NewReader(tt.body), nil)
+			if got.status != http.StatusOK || got.body != tt.want {
+				t.Errorf("got %d %q, want %q", got.status, got.body, tt.want)
 			}
 		})
 	}
@@ -261,7 +267,7 @@ func TestPlainHTTP(t *testing.T) {
 // Formats with a frame around their rows are one document, however long.
 func TestFramedFormat(t *testing.T) {
 	t.Parallel()
-	_, body := get(t, shared.Server(t), "GET", url.Values{"query": {"SELECT number FROM numbers(200000) FORMAT JSON"}}, nil, nil)
+	body := ask(t, shared.Server(t), "GET", url.Values{"query": {"SELECT number FROM numbers(200000) FORMAT JSON"}}, nil, nil).body
 	var doc struct {
 		Rows int `json:"rows"`
 		Data []struct {
@@ -279,9 +285,9 @@ func TestFramedFormat(t *testing.T) {
 func TestSummary(t *testing.T) {
 	t.Parallel()
 	srv := shared.Server(t)
-	res, _ := get(t, srv, "POST", url.Values{"query_id": {"my-id.1"}, "query": {"SELECT sum(number) FROM numbers(100000)"}}, nil, nil)
+	res := ask(t, srv, "POST", url.Values{"query_id": {"my-id.1"}, "query": {"SELECT sum(number) FROM numbers(100000)"}}, nil, nil)
 	got := map[string]string{}
-	if err := json.Unmarshal([]byte(res.Header.Get("X-ClickHouse-Summary")), &got); err != nil {
+	if err := json.Unmarshal([]byte(res.header.Get("X-ClickHouse-Summary")), &got); err != nil {
 		t.Fatal(err)
 	}
 	delete(got, "elapsed_ns")
@@ -292,7 +298,7 @@ func TestSummary(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if id := res.Header.Get("X-ClickHouse-Query-Id"); id != "my-id.1" {
+	if id := res.header.Get("X-ClickHouse-Query-Id"); id != "my-id.1" {
 		t.Errorf("query id %q", id)
 	}
 }

@@ -39,18 +39,22 @@ type setting struct {
 // assign is the assignment of a SET statement.
 func (s setting) assign() string { return s.name + " = " + quote(s.value) }
 
-// reserved are the URL parameters that are no settings of the engine.
-// Those without meaning here are accepted because clients send them.
-var reserved = map[string]bool{
-	"query": true, "database": true, "default_format": true, "query_id": true,
-	"compress": true, "decompress": true, "client_protocol_version": true,
-	"wait_end_of_query": true, "buffer_size": true, "enable_http_compression": true,
-	"user": true, "password": true, "role": true, "quota_key": true, "stacktrace": true,
-	"session_id": true, "session_timeout": true, "session_check": true, "close_session": true,
-	"send_progress_in_http_headers": true, "http_headers_progress_interval_ms": true,
-	// Inserts are written before they are answered, which is what a client
-	// gets that waits for its asynchronous insert.
-	"async_insert": true, "wait_for_async_insert": true,
+// reserved reports whether a URL parameter is no setting of the engine. Some
+// of these have no meaning here and are accepted because clients send them.
+func reserved(name string) bool {
+	switch name {
+	case "query", "database", "default_format", "query_id", "compress", "decompress", "client_protocol_version",
+		"wait_end_of_query", "buffer_size", "enable_http_compression",
+		"user", "password", "role", "quota_key", "stacktrace",
+		"session_id", "session_timeout", "session_check", "close_session",
+		"send_progress_in_http_headers", "http_headers_progress_interval_ms",
+		// Inserts are written before they are answered, which is what a client
+		// gets that waits for its asynchronous insert.
+		"async_insert", "wait_for_async_insert":
+		return true
+	default:
+		return false
+	}
 }
 
 var (
@@ -114,7 +118,7 @@ func (req *request) parseSettings(values url.Values) error {
 			return newException(codeBadArguments, "BAD_ARGUMENTS", "%q is not a name of a query parameter", name)
 		case isParam:
 			req.params = append(req.params, libchdb.Param{Name: param, Value: value})
-		case reserved[name]:
+		case reserved(name):
 		case !settingName.MatchString(name):
 			return newException(codeBadArguments, "BAD_ARGUMENTS", "%q is not a name of a setting", name)
 		default:

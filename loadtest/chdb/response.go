@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -16,8 +17,9 @@ import (
 
 	"github.com/ClickHouse/ch-go/compress"
 	"github.com/andybalholm/brotli"
-	"github.com/atlhyper/observe/loadtest/chdb/libchdb"
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/atlhyper/observe/loadtest/chdb/libchdb"
 )
 
 // responseBuffer is how much of an answer is held back before the headers go
@@ -29,6 +31,7 @@ const responseBuffer = 1 << 20
 // exception block at the end of the body.
 type response struct {
 	w       http.ResponseWriter
+	log     *slog.Logger
 	limit   int64 // bytes held back before the headers are sent
 	hard    bool  // more than limit is an error, not a reason to send
 	held    []byte
@@ -42,7 +45,7 @@ type response struct {
 }
 
 func newResponse(w http.ResponseWriter, req *request, cfg Config) (*response, error) {
-	r := &response{w: w, limit: responseBuffer, started: time.Now(), tag: rand.Text()[:16]}
+	r := &response{w: w, log: cfg.Logger, limit: responseBuffer, started: time.Now(), tag: rand.Text()[:16]}
 	if req.waitEndOfQuery {
 		r.limit, r.hard = cfg.MaxBufferedResult, true
 	}
@@ -139,7 +142,9 @@ func (r *response) fail(e *exception) {
 	if err == nil {
 		err = http.NewResponseController(r.w).Flush()
 	}
-	// Whether the client still listens or not, the answer ends here.
+	if err != nil {
+		r.log.Debug("the client left before the end of a failed answer", "error", err)
+	}
 	panic(http.ErrAbortHandler)
 }
 

@@ -12,26 +12,37 @@ import (
 	"github.com/atlhyper/observe/loadtest/chdb/libchdb"
 )
 
-// rowFormats are the formats without a frame around their rows: the engine's
-// chunks of them can be sent one after the other. All others repeat their
-// frame in each chunk and have to be formatted whole.
-var rowFormats = map[string]bool{
-	"native": true, "null": true,
-	"tabseparated": true, "tsv": true, "tabseparatedraw": true, "tsvraw": true, "raw": true,
-	"csv": true, "tskv": true, "lineasstring": true, "rawblob": true,
-	"jsoneachrow": true, "jsonlines": true, "ndjson": true, "jsonstringseachrow": true,
-	"jsoncompacteachrow": true, "jsoncompactstringseachrow": true,
-	"rowbinary": true, "msgpack": true,
+// isRowFormat reports whether a format has no frame around its rows: the
+// engine's chunks of such an answer can be sent one after the other. All
+// others repeat their frame in each chunk and have to be formatted whole.
+func isRowFormat(format string) bool {
+	switch strings.ToLower(format) {
+	case "native", "null", "tabseparated", "tsv", "tabseparatedraw", "tsvraw", "raw", "csv", "tskv",
+		"lineasstring", "rawblob", "jsoneachrow", "jsonlines", "ndjson", "jsonstringseachrow",
+		"jsoncompacteachrow", "jsoncompactstringseachrow", "rowbinary", "msgpack":
+		return true
+	default:
+		return false
+	}
 }
 
-var contentTypes = map[string]string{
-	"json": "application/json; charset=UTF-8", "jsoncompact": "application/json; charset=UTF-8",
-	"jsonstrings": "application/json; charset=UTF-8", "jsoncompactstrings": "application/json; charset=UTF-8",
-	"jsoneachrow": "application/x-ndjson; charset=UTF-8", "jsoncompacteachrow": "application/x-ndjson; charset=UTF-8",
-	"csv": "text/csv; charset=UTF-8; header=absent", "csvwithnames": "text/csv; charset=UTF-8; header=present",
-	"tabseparated": "text/tab-separated-values; charset=UTF-8", "tsv": "text/tab-separated-values; charset=UTF-8",
-	"native": "application/octet-stream", "rowbinary": "application/octet-stream",
-	"parquet": "application/octet-stream", "arrow": "application/octet-stream",
+func contentType(format string) string {
+	switch strings.ToLower(format) {
+	case "json", "jsoncompact", "jsonstrings", "jsoncompactstrings":
+		return "application/json; charset=UTF-8"
+	case "jsoneachrow", "jsoncompacteachrow":
+		return "application/x-ndjson; charset=UTF-8"
+	case "csv":
+		return "text/csv; charset=UTF-8; header=absent"
+	case "csvwithnames":
+		return "text/csv; charset=UTF-8; header=present"
+	case "tabseparated", "tsv":
+		return "text/tab-separated-values; charset=UTF-8"
+	case "native", "rowbinary", "parquet", "arrow":
+		return "application/octet-stream"
+	default:
+		return "text/plain; charset=UTF-8"
+	}
 }
 
 // notStreamable is how the engine refuses, before it runs anything, to stream
@@ -43,7 +54,7 @@ func (h *handler) runStatement(ctx context.Context, conn *libchdb.Conn, req *req
 	format := firstOf(stmt.format, req.defaultFormat)
 	header := res.w.Header()
 	header.Set("X-ClickHouse-Format", format)
-	header.Set("Content-Type", firstOf(contentTypes[strings.ToLower(format)], "text/plain; charset=UTF-8"))
+	header.Set("Content-Type", contentType(format))
 	if err := prepare(conn, req); err != nil {
 		return err
 	}
@@ -55,7 +66,7 @@ func (h *handler) runStatement(ctx context.Context, conn *libchdb.Conn, req *req
 	if strings.EqualFold(format, "Native") {
 		out = native
 	}
-	if rowFormats[strings.ToLower(format)] {
+	if isRowFormat(format) {
 		streamed, err := stream(ctx, conn, sql, format, req.params, res, out)
 		if err != nil {
 			return err

@@ -12,7 +12,8 @@ import (
 	"github.com/atlhyper/observe/loadtest/chdb/chdbtest"
 )
 
-var shared = &chdbtest.Shared{}
+// The body limit is low so that a test can exceed it.
+var shared = &chdbtest.Shared{Options: []chdbtest.Option{chdbtest.WithArgs("--max-body=33554432")}}
 
 func TestMain(m *testing.M) { os.Exit(shared.Run(m)) }
 

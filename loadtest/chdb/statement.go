@@ -33,27 +33,47 @@ func parseStatement(text string) statement {
 	if first.is("INSERT") {
 		return sc.insert()
 	}
-	format, last := token{}, first
+	var clause formatClause
+	end := 0
 	for t, ok := first, true; ok; t, ok = sc.next() {
 		if t.text == ";" {
 			_, more := sc.next()
-			return plainStatement(text[:last.end], format, more)
+			return clause.cut(statement{text: text[:end], rows: -1, several: more})
 		}
-		if t.depth == 0 && last.is("FORMAT") && t.word {
-			format = t
-		}
-		last = t
+		clause.see(t)
+		end = t.end
 	}
-	return plainStatement(text, format, false)
+	return clause.cut(statement{text: text, rows: -1})
 }
 
-func plainStatement(text string, format token, several bool) statement {
-	s := statement{text: text, query: text, rows: -1, several: several}
-	// A FORMAT clause is the last one but for SETTINGS, which may follow it.
-	if format.word {
-		s.format = format.text
-		at := strings.LastIndex(strings.ToUpper(text[:format.start]), "FORMAT")
-		s.query = text[:at] + text[format.end:]
+// formatClause finds the FORMAT clause of a statement that is no INSERT: it
+// is the last one but for SETTINGS.
+type formatClause struct {
+	keyword, name token
+	settings      bool
+}
+
+// see takes the next token.
+func (c *formatClause) see(t token) {
+	switch {
+	case t.depth > 0 || c.settings:
+	case t.is("FORMAT"):
+		*c = formatClause{keyword: t}
+	case c.keyword.word && !c.name.word && t.word:
+		c.name = t
+	case c.name.word && t.is("SETTINGS"):
+		c.settings = true
+	default:
+		*c = formatClause{} // a column called "format"
+	}
+}
+
+// cut completes a statement with its format and its text without the clause.
+func (c *formatClause) cut(s statement) statement {
+	s.query = s.text
+	if c.name.word {
+		s.format = c.name.text
+		s.query = s.text[:c.keyword.start] + s.text[c.name.end:]
 	}
 	return s
 }

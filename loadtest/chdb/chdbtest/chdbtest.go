@@ -24,6 +24,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"regexp"
 	"strings"
 	"sync"
@@ -51,15 +52,15 @@ func WithArgs(flags ...string) Option {
 
 // Start runs an engine until the test ends. The first time on a machine it
 // fetches the engine, which takes a while.
-func Start(t testing.TB, opts ...Option) *Server {
-	t.Helper()
-	srv, err := start(t.Context(), opts)
+func Start(tb testing.TB, opts ...Option) *Server {
+	tb.Helper()
+	srv, err := start(tb.Context(), opts)
 	if err != nil {
-		t.Fatalf("chdbtest: %v", err)
+		tb.Fatalf("chdbtest: %v", err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := srv.stop(); err != nil {
-			t.Errorf("chdbtest: %v", err)
+			tb.Errorf("chdbtest: %v", err)
 		}
 	})
 	return srv
@@ -86,23 +87,23 @@ func (s *Shared) Run(m *testing.M) int {
 		return code
 	}
 	if err := s.srv.stop(); err != nil {
-		fmt.Println("chdbtest:", err)
+		fmt.Fprintln(os.Stderr, "chdbtest:", err)
 		return max(code, 1)
 	}
 	return code
 }
 
 // Server returns the engine, starting it when there is none yet.
-func (s *Shared) Server(t testing.TB) *Server {
-	t.Helper()
+func (s *Shared) Server(tb testing.TB) *Server {
+	tb.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.srv == nil && s.err == nil {
 		// It outlives the test that starts it.
-		s.srv, s.err = start(context.WithoutCancel(t.Context()), s.Options)
+		s.srv, s.err = start(context.WithoutCancel(tb.Context()), s.Options)
 	}
 	if s.err != nil {
-		t.Fatalf("chdbtest: %v", s.err)
+		tb.Fatalf("chdbtest: %v", s.err)
 	}
 	return s.srv
 }
@@ -116,24 +117,32 @@ func (s *Server) DSN(database string) string {
 // Pid is the process of the engine.
 func (s *Server) Pid() int { return s.process.cmd.Process.Pid }
 
+// Kill ends the engine's process at once, as a crash of the engine would.
+func (s *Server) Kill(tb testing.TB) {
+	tb.Helper()
+	if err := s.process.kill(); err != nil {
+		tb.Fatalf("chdbtest: %v", err)
+	}
+}
+
 // Open connects clickhouse-go over HTTP to a database until the test ends.
 // Changes to the options are made by configure.
-func (s *Server) Open(t testing.TB, database string, configure ...func(*clickhouse.Options)) driver.Conn {
-	t.Helper()
+func (s *Server) Open(tb testing.TB, database string, configure ...func(*clickhouse.Options)) driver.Conn {
+	tb.Helper()
 	opts, err := clickhouse.ParseDSN(s.DSN(database))
 	if err != nil {
-		t.Fatalf("chdbtest: %v", err)
+		tb.Fatalf("chdbtest: %v", err)
 	}
 	for _, f := range configure {
 		f(opts)
 	}
 	conn, err := clickhouse.Open(opts)
 	if err != nil {
-		t.Fatalf("chdbtest: %v", err)
+		tb.Fatalf("chdbtest: %v", err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := conn.Close(); err != nil {
-			t.Errorf("chdbtest: %v", err)
+			tb.Errorf("chdbtest: %v", err)
 		}
 	})
 	return conn
@@ -142,25 +151,25 @@ func (s *Server) Open(t testing.TB, database string, configure ...func(*clickhou
 var notName = regexp.MustCompile(`[^A-Za-z0-9]+`)
 
 // Database creates a database of the test's own and drops it at its end.
-func (s *Server) Database(t testing.TB) string {
-	t.Helper()
-	name := strings.ToLower(notName.ReplaceAllString(t.Name(), "_"))
+func (s *Server) Database(tb testing.TB) string {
+	tb.Helper()
+	name := strings.ToLower(notName.ReplaceAllString(tb.Name(), "_"))
 	name = fmt.Sprintf("%.40s_%.8s", name, strings.ToLower(rand.Text()))
-	s.Exec(t, "CREATE DATABASE "+name)
-	t.Cleanup(func() {
-		// t.Context has ended by now.
+	s.Exec(tb, "CREATE DATABASE "+name)
+	tb.Cleanup(func() {
+		// tb.Context has ended by now.
 		if _, err := s.Query(context.Background(), "default", "DROP DATABASE IF EXISTS "+name+" SYNC"); err != nil {
-			t.Errorf("chdbtest: %v", err)
+			tb.Errorf("chdbtest: %v", err)
 		}
 	})
 	return name
 }
 
 // Exec runs a statement in the database "default" and fails the test when it fails.
-func (s *Server) Exec(t testing.TB, sql string) {
-	t.Helper()
-	if _, err := s.Query(t.Context(), "default", sql); err != nil {
-		t.Fatalf("chdbtest: %v", err)
+func (s *Server) Exec(tb testing.TB, sql string) {
+	tb.Helper()
+	if _, err := s.Query(tb.Context(), "default", sql); err != nil {
+		tb.Fatalf("chdbtest: %v", err)
 	}
 }
 

@@ -30,7 +30,16 @@ type process struct {
 	stdin  io.Closer
 	stderr *bytes.Buffer
 	dir    string
-	exited chan error
+	killed bool
+	exited chan error // buffered; gets what Wait returned, once
+}
+
+// kill ends the process without letting it clean up.
+func (p *process) kill() error {
+	p.killed = true
+	err := p.cmd.Process.Kill()
+	p.exited <- <-p.exited
+	return err
 }
 
 // start builds cmd/chdb, runs it and waits until it accepts requests.
@@ -52,11 +61,12 @@ func start(ctx context.Context, opts []Option) (_ *Server, err error) {
 	if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, command).CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build %s: %w\n%s", command, err, out)
 	}
-	args := []string{"serve", "--with-parent", "--listen=127.0.0.1:0", "--lib=" + lib, "--data=" + filepath.Join(dir, "data")}
+	args := []string{"serve", "--with-parent", "--listen=127.0.0.1:0", "--lib=" + lib}
 	for _, opt := range opts {
 		args = opt(args)
 	}
 	p := &process{cmd: exec.Command(binary, args...), stderr: &bytes.Buffer{}, dir: dir, exited: make(chan error, 1)} //nolint:gosec,noctx // our own binary; stop ends it
+	// Its data directory is a temporary one, which it removes itself.
 	p.cmd.Env = append(os.Environ(), "TMPDIR="+dir)
 	p.cmd.Stderr = p.stderr
 	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
@@ -84,16 +94,18 @@ func start(ctx context.Context, opts []Option) (_ *Server, err error) {
 func (s *Server) stop() error {
 	p := s.process
 	err := p.stdin.Close()
+	if errors.Is(err, os.ErrClosed) {
+		err = nil // the process had ended already
+	}
 	timeout := time.NewTimer(stopTimeout)
 	defer timeout.Stop()
 	select {
 	case exit := <-p.exited:
-		if exit != nil {
+		if exit != nil && !p.killed {
 			err = errors.Join(err, fmt.Errorf("the engine's process ended with %w\n%s", exit, p.stderr))
 		}
 	case <-timeout.C:
-		err = errors.Join(err, errors.New("the engine's process did not end in time and was killed"), p.cmd.Process.Kill())
-		<-p.exited
+		err = errors.Join(err, errors.New("the engine's process did not end in time and was killed"), p.kill())
 	}
 	return errors.Join(err, os.RemoveAll(p.dir))
 }

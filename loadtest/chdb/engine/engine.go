@@ -21,10 +21,15 @@ const Version = "26.7.3-stable.1"
 // library is the name of the shared library in its package and in the cache.
 const library = "libchdb.so"
 
-// packages names the npm package of each platform ("GOOS/GOARCH"). Those
-// whose engine is not published are absent.
-var packages = map[string]string{
-	"linux/amd64": "@chdb/lib-linux-x64-gnu",
+// packageFor names the npm package for a platform ("GOOS/GOARCH"), empty for
+// those whose engine is not published.
+func packageFor(platform string) string {
+	switch platform {
+	case "linux/amd64":
+		return "@chdb/lib-linux-x64-gnu"
+	default:
+		return ""
+	}
 }
 
 // Config says what to fetch and where to keep it.
@@ -86,8 +91,8 @@ func Ensure(ctx context.Context, cfg Config) (string, error) {
 	case !errors.Is(err, fs.ErrNotExist):
 		return "", fmt.Errorf("look for the ClickHouse engine: %w", err)
 	}
-	pkg, ok := packages[cfg.Platform]
-	if !ok {
+	pkg := packageFor(cfg.Platform)
+	if pkg == "" {
 		return "", fmt.Errorf("there is no ClickHouse engine (libchdb) for %s on npm: use linux/amd64, "+
 			"put a %s of release %s at %s, or use a ClickHouse server", cfg.Platform, library, cfg.Version, path)
 	}
@@ -123,7 +128,7 @@ func npmInstall(ctx context.Context, dir, pkg string, progress io.Writer) error 
 	if err != nil {
 		return fmt.Errorf("npm is needed to fetch %s: %w", pkg, err)
 	}
-	cmd := exec.CommandContext(ctx, npm, "install", "--prefix", dir, "--no-save", "--no-package-lock", //nolint:gosec // pkg is from the table above
+	cmd := exec.CommandContext(ctx, npm, "install", "--prefix", dir, "--no-save", "--no-package-lock", //nolint:gosec // pkg is from packageFor
 		"--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error", pkg)
 	cmd.Dir = dir
 	cmd.Stdout, cmd.Stderr = progress, progress
