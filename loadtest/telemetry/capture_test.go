@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -95,7 +96,7 @@ func TestLoadAgainstEngine(t *testing.T) {
 		if fromFile != fromTable {
 			t.Errorf("%s: the file holds %q, the table %q", name, fromFile, fromTable)
 		}
-		if !strings.HasPrefix(fromFile, fmt.Sprint(decoded)+"\t") {
+		if !strings.HasPrefix(fromFile, strconv.Itoa(decoded)+"\t") {
 			t.Errorf("%s: %d decoded rows, the file holds %q", name, decoded, fromFile)
 		}
 	}

@@ -142,36 +142,32 @@ func (r *Replayer) Ready() <-chan struct{} { return r.ready }
 // context is done; then it returns nil. Any other end is an error that trying
 // again would not mend, such as a missing table. Run may be called once.
 func (r *Replayer) Run(ctx context.Context) error {
-	if err := r.Advance(ctx); err != nil {
-		return unlessDone(ctx, err)
-	}
-	close(r.ready)
-	r.cfg.Logger.Info("telemetry: backfill written", "database", r.cfg.Database, "from", r.history, "to", r.written)
 	tick := time.NewTicker(r.cfg.Tick)
 	defer tick.Stop()
-	for {
+	for first := true; ; first = false {
+		err := r.Advance(ctx)
+		if ctx.Err() != nil {
+			return nil // ended on purpose, whatever that interrupted
+		}
+		if err != nil {
+			return err
+		}
+		if first {
+			r.cfg.Logger.Info("telemetry: backfill written", "database", r.cfg.Database, "from", r.history, "to", r.written)
+			close(r.ready)
+		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			if err := r.Advance(ctx); err != nil {
-				return unlessDone(ctx, err)
-			}
 		}
 	}
 }
 
-// unlessDone drops the error of a context that was ended on purpose.
-func unlessDone(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
-	}
-	return err
-}
-
 // Advance writes everything that has come due since the last call, the first
 // time the backfill. Run calls it; a test with a clock of its own calls it
-// instead of Run. It is not safe for concurrent use.
+// instead of Run. It is not safe for concurrent use, and an error is the end of
+// the Replayer: some tables may hold rows that it would write again.
 func (r *Replayer) Advance(ctx context.Context) error {
 	now := r.cfg.Clock().Round(0) // a pause shows on the wall clock alone
 	switch {

@@ -9,17 +9,9 @@ import (
 )
 
 // Attributes is a Map(LowCardinality(String), String) column: every value is
-// text, a missing key reads as "". Rows of one series share one map, so treat
-// it as read-only and use With to change a copy.
+// text, a missing key reads as "". Rows of one series share one map, so it
+// is read-only.
 type Attributes map[string]string
-
-// With returns a copy in which key has the given value.
-func (a Attributes) With(key, value string) Attributes {
-	c := make(Attributes, len(a)+1)
-	maps.Copy(c, a)
-	c[key] = value
-	return c
-}
 
 // Put sets a key; clickhouse-go calls it when it scans into Attributes.
 func (a Attributes) Put(key, value any) {

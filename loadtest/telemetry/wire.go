@@ -89,7 +89,7 @@ func (w *spanWire) fields() []field {
 		{"ResourceAttributes", &w.Resource},
 		{"ScopeName", &w.ScopeName},
 		{"ScopeVersion", &w.ScopeVersion},
-		{"SpanAttributes", &w.Span.Attributes},
+		{"SpanAttributes", &w.Attributes},
 		{"Duration", &w.duration},
 		{"StatusCode", &w.StatusCode},
 		{"StatusMessage", &w.StatusText},
