@@ -228,7 +228,7 @@ func ask(t *testing.T, srv *chdbtest.Server, method string, values url.Values, b
 	if err := errors.Join(err, res.Body.Close()); err != nil {
 		t.Fatal(err)
 	}
-	return answer{status: res.StatusCode, header: res.header, body: string(data)}
+	return answer{status: res.StatusCode, header: res.Header, body: string(data)}
 }
 
 func TestPlainHTTP(t *testing.T) {
