@@ -98,6 +98,15 @@ func (b Beat) Args() (state string, encoded []byte, err error) {
 	return state, encoded, nil
 }
 
+// Value is what the scripts' beat_value makes of b at a time on Redis's clock.
+func (b Beat) Value(at time.Time) (string, error) {
+	state, encoded, err := b.Args()
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s%0*d%s%s%s%s", prefix, atDigits, at.UnixMilli(), middle, state, suffix, encoded), nil
+}
+
 var errShape = errors.New("beat: is not one of this version")
 
 // Decode reads a value of the agents hash: the beat and when it was written.
@@ -109,7 +118,8 @@ func Decode(value string) (Beat, time.Time, error) {
 		return Beat{}, time.Time{}, errShape
 	}
 	at, err := strconv.ParseUint(value[5:5+atDigits], 10, 63)
-	if err != nil {
+	state := value[25:26]
+	if err != nil || at == 0 || state != running && state != leaving {
 		return Beat{}, time.Time{}, errShape
 	}
 	var b body
@@ -124,7 +134,7 @@ func Decode(value string) (Beat, time.Time, error) {
 	return Beat{
 		Version: b.Version, Slots: int(b.Slots), Busy: int(b.Busy),
 		StartedAt: fromMilli(b.StartedAt), PublishedAt: fromMilli(b.PublishedAt),
-		Interval: time.Duration(b.Interval) * time.Millisecond, Leaving: value[25:26] == leaving,
+		Interval: time.Duration(b.Interval) * time.Millisecond, Leaving: state == leaving,
 	}, fromMilli(int64(at)), nil
 }
 

@@ -134,9 +134,13 @@ func (c *Client) Do(ctx context.Context, cluster key.Cluster, req Request) (Repl
 	defer timer.Stop()
 	if err := c.send(ctx, ask, req.Timeout); err != nil {
 		// When no answer came, the command may be in the list all the same.
-		if fault.Is(err, fault.StoreUnavailable) || ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil:
 			c.abandon(ask)
-		} else {
+			return Reply{}, ctx.Err()
+		case fault.Is(err, fault.StoreUnavailable):
+			c.abandon(ask)
+		default:
 			c.fetcher.remove(ask)
 		}
 		return Reply{}, err

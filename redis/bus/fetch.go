@@ -80,32 +80,30 @@ func (c *Client) listen(ctx context.Context) {
 func (c *Client) sweep(ctx context.Context) {
 	ticker := time.NewTicker(c.cfg.SweepInterval)
 	defer ticker.Stop()
-	measured := time.Time{}
+	var measured time.Time
 	for {
+		if time.Since(measured) > clockInterval {
+			measured = time.Now()
+			c.outage.Note(ctx, c.clients.Clock.Sync(ctx))
+		}
 		select {
 		case <-ctx.Done():
 			// What was read last is deleted as well.
 			c.outage.Note(ctx, c.fetcher.fetch(context.WithoutCancel(ctx), nil))
 			return
 		case <-ticker.C:
+			c.outage.Note(ctx, c.fetchWaiting(ctx))
 		}
-		err := error(nil)
-		for batch := range slices.Chunk(c.fetcher.waiting(), fetchBatch) {
-			if err = c.fetcher.fetch(ctx, batch); err != nil {
-				break
-			}
-		}
-		if err == nil {
-			err = c.fetcher.fetch(ctx, nil)
-		}
-		if time.Since(measured) > clockInterval {
-			measured = time.Now()
-			if err == nil {
-				err = c.clients.Clock.Sync(ctx)
-			}
-		}
-		c.outage.Note(ctx, err)
 	}
+}
+
+func (c *Client) fetchWaiting(ctx context.Context) error {
+	for batch := range slices.Chunk(c.fetcher.waiting(), fetchBatch) {
+		if err := c.fetcher.fetch(ctx, batch); err != nil {
+			return err
+		}
+	}
+	return c.fetcher.fetch(ctx, nil)
 }
 
 // fetcher knows who waits and fetches what is there.

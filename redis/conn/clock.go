@@ -12,6 +12,8 @@ const (
 	clockFresh = 30 * time.Second
 	// clockRetry is the wait after a measurement that failed.
 	clockRetry = time.Second
+	// clockWait bounds what a caller of Now may have to wait for a measurement.
+	clockWait = time.Second
 	// clockDrift is how much two machines' clocks may part in one second; it lets
 	// a newer but less exact measurement replace an older one in the end.
 	clockDrift = time.Millisecond
@@ -126,7 +128,7 @@ func (c *Clock) refresh(base reading) reading {
 	if again, due := c.current(); !due {
 		return again
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), c.timeout)
+	ctx, cancel := context.WithTimeout(context.Background(), min(c.timeout, clockWait))
 	defer cancel()
 	if err := c.Sync(ctx); err != nil {
 		c.logger.Debug("Redis's clock cannot be read", "error", err)

@@ -227,7 +227,9 @@ func (s *Server) awaitPing(proc *process) error {
 	defer ticker.Stop()
 	err := error(nil)
 	for done := false; !done; {
-		err = client.Ping(ctx).Err()
+		if err = s.listens(ctx); err == nil {
+			err = client.Ping(ctx).Err()
+		}
 		if err == nil {
 			err = proc.answers(ctx, client)
 			break
@@ -247,6 +249,20 @@ func (s *Server) awaitPing(proc *process) error {
 		}
 	}
 	return errors.Join(err, client.Close())
+}
+
+// listens tries to connect, without the library: it would log each try.
+func (s *Server) listens(ctx context.Context) error {
+	network := "tcp"
+	if s.socket != "" {
+		network = "unix"
+	}
+	var dialer net.Dialer
+	c, err := dialer.DialContext(ctx, network, s.Addr())
+	if err != nil {
+		return err
+	}
+	return c.Close()
 }
 
 // answers checks that client talks to p.

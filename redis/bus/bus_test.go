@@ -1,0 +1,294 @@
+package bus_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
+
+	"github.com/atlhyper/observe/redis/beat"
+	"github.com/atlhyper/observe/redis/bus"
+	"github.com/atlhyper/observe/redis/conn"
+	"github.com/atlhyper/observe/redis/key"
+	"github.com/atlhyper/observe/redis/redistest"
+	"github.com/atlhyper/observe/redis/snapshot"
+	"github.com/atlhyper/observe/shared/codec"
+	"github.com/atlhyper/observe/shared/fault"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const cluster = key.Cluster("east")
+
+// rig is a Redis with masters and agents around it.
+type rig struct {
+	t      *testing.T
+	server *redistest.Server
+	admin  *redis.Client
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	s := redistest.Start(t)
+	return &rig{t: t, server: s, admin: s.Client(t)}
+}
+
+func (r *rig) open(name string) *conn.Clients {
+	r.t.Helper()
+	c, err := conn.Open(conn.Config{URL: r.server.URL(), ClientName: name})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			r.t.Errorf("close: %v", err)
+		}
+	})
+	return c
+}
+
+// run runs fn until the test ends, or until the returned function is called.
+func (r *rig) run(fn func(context.Context) error) (stop func() error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- fn(ctx) }()
+	stop = sync.OnceValue(func() error { cancel(); return <-done })
+	r.t.Cleanup(func() {
+		if err := stop(); err != nil && !errors.Is(err, context.Canceled) {
+			r.t.Errorf("run: %v", err)
+		}
+	})
+	return stop
+}
+
+// client is a running master.
+func (r *rig) client(cfg bus.ClientConfig) *bus.Client {
+	r.t.Helper()
+	cfg.Replica = "m1"
+	c, err := bus.NewClient(r.open("master"), cfg)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.run(c.Run)
+	return c
+}
+
+// agent is a running agent that has beaten once.
+func (r *rig) agent(cfg bus.ServerConfig) (s *bus.Server, stop func() error) {
+	r.t.Helper()
+	s = r.idle(cfg)
+	return s, r.run(s.Run)
+}
+
+// idle is an agent that has beaten and does not take commands yet.
+func (r *rig) idle(cfg bus.ServerConfig) *bus.Server {
+	r.t.Helper()
+	cfg.Cluster = cluster
+	if cfg.Instance == "" {
+		cfg.Instance = "a1"
+	}
+	s, err := bus.NewServer(r.open("agent"), cfg)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.beat(cfg.Instance)
+	return s
+}
+
+func (r *rig) beat(instance string) {
+	r.t.Helper()
+	w, err := snapshot.NewWriter(r.open("beat"), snapshot.WriterConfig{Cluster: cluster, Instance: instance})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if err := w.Beat(r.t.Context(), snapshot.Beat{Slots: 16}); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// oldBeat writes the beat of an agent that is gone.
+func (r *rig) oldBeat(instance string, age time.Duration) {
+	r.t.Helper()
+	value, err := beat.Beat{}.Value(time.Now().Add(-age))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.do(r.admin.HSet(r.t.Context(), cluster.Agents(), instance, value))
+}
+
+func (r *rig) do(cmd redis.Cmder) {
+	r.t.Helper()
+	if cmd.Err() != nil {
+		r.t.Fatalf("%v: %v", cmd.Name(), cmd.Err())
+	}
+}
+
+// command encodes a command with a deadline in a while.
+func (r *rig) command(id string, change func(*bus.Command)) string {
+	r.t.Helper()
+	cmd := bus.Command{
+		V: bus.Version, ID: id, Kind: "echo", Params: encode(r.t, id), Replica: "m1",
+		Deadline: time.Now().Add(time.Minute).UnixMilli(),
+	}
+	if change != nil {
+		change(&cmd)
+	}
+	return string(encode(r.t, cmd))
+}
+
+func (r *rig) list(key string) []string {
+	r.t.Helper()
+	list, err := r.admin.LRange(r.t.Context(), key, 0, -1).Result()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return list
+}
+
+// reply waits for the reply to a command.
+func (r *rig) reply(id string) bus.Reply {
+	r.t.Helper()
+	var data []string
+	redistest.Eventually(r.t, "reply to "+id, func() bool { data = r.list(cluster.Reply(id)); return len(data) > 0 })
+	if len(data) != 1 {
+		r.t.Errorf("%d replies to %s, want 1", len(data), id)
+	}
+	return decode[bus.Reply](r.t, []byte(data[0]))
+}
+
+func encode(t testing.TB, v any) []byte {
+	t.Helper()
+	data, err := codec.Encode(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func decode[T any](t testing.TB, data []byte) (v T) {
+	t.Helper()
+	if err := codec.Decode(data, &v); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// echo answers with the params.
+func echo(_ context.Context, cmd bus.Command) bus.Reply { return bus.Reply{Data: cmd.Params} }
+
+func echoRequest(t testing.TB, v any) bus.Request {
+	t.Helper()
+	return bus.Request{Kind: "echo", Params: encode(t, v), Timeout: 30 * time.Second}
+}
+
+func wantCode(t testing.TB, err error, code fault.Code) {
+	t.Helper()
+	if !fault.Is(err, code) {
+		t.Errorf("error = %v, want %s", err, code)
+	}
+}
+
+func TestRequestAndReply(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	agent, stop := r.agent(bus.ServerConfig{Handle: echo})
+	client := r.client(bus.ClientConfig{})
+	reply, err := client.Do(t.Context(), cluster, echoRequest(t, "hello"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := decode[string](t, reply.Data); got != "hello" || reply.Agent != "a1" {
+		t.Errorf("reply = %q from %q, want hello from a1", got, reply.Agent)
+	}
+	redistest.Eventually(t, "the reply is deleted", func() bool { return len(r.list(cluster.Reply(reply.ID))) == 0 })
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	if left := r.list(cluster.Claimed("a1")); len(left) != 0 {
+		t.Errorf("%d commands are claimed after the answer", len(left))
+	}
+	if s := agent.Stats(); s.Claimed != 1 || s.Answered != 1 || s.Running != 0 {
+		t.Errorf("stats = %+v, want one claimed and answered", s)
+	}
+}
+
+func TestFiftyCommandsOnSixteenSlots(t *testing.T) {
+	t.Parallel()
+	const slots, commands = 16, 50
+	r := newRig(t)
+	var running, most atomic.Int64
+	entered, gate := make(chan struct{}, commands), make(chan struct{})
+	_, _ = r.agent(bus.ServerConfig{Slots: slots, Handle: func(ctx context.Context, cmd bus.Command) bus.Reply {
+		n := running.Add(1)
+		defer running.Add(-1)
+		for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+		}
+		entered <- struct{}{}
+		<-gate
+		return echo(ctx, cmd)
+	}})
+	client := r.client(bus.ClientConfig{})
+	errs := make(chan error, commands)
+	for i := range commands {
+		go func() {
+			reply, err := client.Do(t.Context(), cluster, echoRequest(t, i))
+			if err == nil && decode[int](t, reply.Data) != i {
+				err = fmt.Errorf("command %d got the reply of another", i)
+			}
+			errs <- err
+		}()
+	}
+	for range slots {
+		<-entered
+	}
+	// Every slot is in use; what is not running waits in Redis.
+	redistest.Eventually(t, "the others wait", func() bool { return len(r.list(cluster.Commands())) == commands-slots })
+	close(gate)
+	for range commands {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
+	if got := most.Load(); got != slots {
+		t.Errorf("at most %d ran at a time, want %d", got, slots)
+	}
+}
+
+func TestManyWaitsNeedFewConnections(t *testing.T) {
+	t.Parallel()
+	const waits = 1000
+	r := newRig(t)
+	gate := make(chan struct{})
+	_, _ = r.agent(bus.ServerConfig{Slots: 1000, Handle: func(ctx context.Context, cmd bus.Command) bus.Reply {
+		<-gate
+		return echo(ctx, cmd)
+	}})
+	client := r.client(bus.ClientConfig{MaxQueue: waits})
+	errs := make(chan error, waits)
+	for i := range waits {
+		go func() {
+			_, err := client.Do(t.Context(), cluster, echoRequest(t, i))
+			errs <- err
+		}()
+	}
+	redistest.Eventually(t, "all wait", func() bool { return client.Waiting() == waits && len(r.list(cluster.Commands())) == 0 })
+	clients, err := r.admin.ClientList(t.Context()).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := count(clients, "name=master"); n > 40 {
+		t.Errorf("%d connections for %d waits", n, waits)
+	}
+	close(gate)
+	for range waits {
+		if err := <-errs; err != nil {
+			t.Fatal(err)
+		}
+	}
+}

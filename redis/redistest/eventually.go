@@ -1,0 +1,28 @@
+package redistest
+
+import (
+	"testing"
+	"time"
+)
+
+// patience is how long Eventually waits before it gives up; no test that passes
+// comes near it.
+const patience = 30 * time.Second
+
+// Eventually polls cond until it is true and fails the test when it never is.
+func Eventually(t testing.TB, what string, cond func() bool) {
+	t.Helper()
+	ticker := time.NewTicker(2 * time.Millisecond)
+	defer ticker.Stop()
+	limit := time.NewTimer(patience)
+	defer limit.Stop()
+	for !cond() {
+		select {
+		case <-ticker.C:
+		case <-limit.C:
+			t.Fatalf("gave up waiting: %s", what)
+		case <-t.Context().Done():
+			t.Fatalf("the test ended before: %s", what)
+		}
+	}
+}
