@@ -1,0 +1,136 @@
+// Package agent wires the agent of one cluster: it publishes dashboard sections
+// from ClickHouse to Redis and answers the detail commands that masters push.
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/atlhyper/observe/agent/clickhouse"
+	"github.com/atlhyper/observe/agent/collect"
+	"github.com/atlhyper/observe/agent/worker"
+	"github.com/atlhyper/observe/redis/bus"
+	"github.com/atlhyper/observe/redis/conn"
+	"github.com/atlhyper/observe/redis/key"
+	"github.com/atlhyper/observe/redis/snapshot"
+)
+
+// Agent is one agent of a cluster.
+type Agent struct {
+	cfg       Config
+	clients   *conn.Clients
+	store     *clickhouse.Store
+	writer    *snapshot.Writer
+	collector *collect.Collector[*clickhouse.Round]
+	bus       *bus.Server
+	beating   conn.Outage
+	started   time.Time
+}
+
+// New wires an agent. It does not connect: without ClickHouse the agent publishes
+// why its sections fail, without Redis it keeps trying, and both mend themselves.
+func New(cfg Config) (*Agent, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("agent: %w", err)
+	}
+	store, err := clickhouse.Open(cfg.ClickHouse)
+	if err != nil {
+		return nil, fmt.Errorf("agent: %w", err)
+	}
+	clients, err := conn.Open(conn.Config{URL: cfg.Redis, ClientName: "atlhyper-agent", Logger: cfg.Logger})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("agent: %w", err), store.Close())
+	}
+	a := &Agent{
+		cfg: cfg, clients: clients, store: store, started: time.Now(),
+		beating: conn.Outage{Logger: cfg.Logger, What: "the beat"},
+	}
+	if err := a.wire(); err != nil {
+		return nil, errors.Join(fmt.Errorf("agent: %w", err), store.Close(), clients.Close())
+	}
+	return a, nil
+}
+
+func (a *Agent) wire() (err error) {
+	cfg, cluster := a.cfg, key.Cluster(a.cfg.ClusterID)
+	a.writer, err = snapshot.NewWriter(a.clients, snapshot.WriterConfig{
+		Cluster: cluster, Instance: cfg.Instance, Version: cfg.Version,
+		Interval: cfg.Interval, CompressAbove: cfg.CompressAbove, Logger: cfg.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	a.collector, err = collect.New(collect.Config[*clickhouse.Round]{
+		Sections: sections(a.store.Windows()), Begin: a.store.Round, Publisher: a.writer,
+		Interval: cfg.Interval, Timeout: cfg.SectionTimeout, Clock: a.store.Now, Logger: cfg.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	registry := worker.NewRegistry(cfg.Logger)
+	handlers(registry, a.store)
+	a.bus, err = bus.NewServer(a.clients, bus.ServerConfig{
+		Cluster: cluster, Instance: cfg.Instance, Slots: cfg.Slots,
+		MaxReplyBytes: cfg.MaxReplyBytes, Handle: registry.Run, Logger: cfg.Logger,
+	})
+	return err
+}
+
+// leaveTimeout bounds the last words to Redis.
+const leaveTimeout = 3 * time.Second
+
+// Run works until ctx is done, then ends in order: nothing is claimed any more,
+// what runs is answered, what waits is handed back, masters are told. It must be
+// called once.
+func (a *Agent) Run(ctx context.Context) (err error) {
+	a.cfg.Logger.InfoContext(ctx, "agent runs", "cluster", a.cfg.ClusterID, "instance", a.cfg.Instance, "version", a.cfg.Version)
+	defer func() { err = errors.Join(err, a.store.Close(), a.clients.Close()) }()
+
+	// The beat goes on until the last command is answered: without it another
+	// agent would take back what this one is working on.
+	beating, endBeat := context.WithCancel(context.WithoutCancel(ctx))
+	beats := make(chan struct{})
+	go func() {
+		defer close(beats)
+		a.beat(beating, ctx.Done())
+	}()
+
+	group, gctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return a.collector.Run(gctx) })
+	group.Go(func() error { return a.bus.Run(gctx) })
+	err = group.Wait()
+	endBeat()
+	<-beats
+
+	leaving, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
+	defer cancel()
+	if lerr := a.writer.Leave(leaving); lerr != nil {
+		a.cfg.Logger.WarnContext(leaving, "masters cannot be told that the agent leaves; they notice by its beat", "error", lerr)
+	}
+	a.cfg.Logger.InfoContext(leaving, "agent ended", "cluster", a.cfg.ClusterID, "instance", a.cfg.Instance)
+	return err
+}
+
+// beat says that the agent lives, each key.BeatInterval until ctx is done; from
+// the moment that leaving is closed it says that it leaves.
+func (a *Agent) beat(ctx context.Context, leaving <-chan struct{}) {
+	ticker := time.NewTicker(key.BeatInterval)
+	defer ticker.Stop()
+	state := snapshot.Beat{Version: a.cfg.Version, Slots: a.cfg.Slots, StartedAt: a.started}
+	for {
+		state.Busy = a.bus.Busy()
+		a.beating.Note(ctx, a.writer.Beat(ctx, state))
+		select {
+		case <-ctx.Done():
+			return
+		case <-leaving:
+			state.Leaving, leaving = true, nil
+		case <-ticker.C:
+		}
+	}
+}

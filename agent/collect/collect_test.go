@@ -1,0 +1,254 @@
+package collect_test
+
+import (
+	"context"
+	"errors"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/atlhyper/observe/agent/collect"
+	"github.com/atlhyper/observe/redis/conn"
+	"github.com/atlhyper/observe/redis/key"
+	"github.com/atlhyper/observe/redis/redistest"
+	"github.com/atlhyper/observe/redis/snapshot"
+	"github.com/atlhyper/observe/shared/codec"
+	"github.com/atlhyper/observe/shared/fault"
+	"github.com/atlhyper/observe/shared/model"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// recorder hands every publish to the test; errs are the errors it returns first.
+type recorder struct {
+	published chan []snapshot.Update
+	errs      chan error
+}
+
+func newRecorder(errs ...error) *recorder {
+	r := &recorder{published: make(chan []snapshot.Update, 1000), errs: make(chan error, len(errs))}
+	for _, err := range errs {
+		r.errs <- err
+	}
+	return r
+}
+
+func (r *recorder) Publish(_ context.Context, updates []snapshot.Update) (snapshot.Published, error) {
+	r.published <- updates
+	select {
+	case err := <-r.errs:
+		return snapshot.Published{}, err
+	default:
+		return snapshot.Published{}, nil
+	}
+}
+
+// next waits for a publish that holds the section.
+func (r *recorder) next(t *testing.T, name model.Section) snapshot.Update {
+	t.Helper()
+	for {
+		select {
+		case updates := <-r.published:
+			for _, u := range updates {
+				if u.Name == name {
+					return u
+				}
+			}
+		case <-t.Context().Done():
+			t.Fatalf("%s was never published", name)
+		}
+	}
+}
+
+type table = []collect.Section[int]
+
+// run runs a collector with the table until the test ends; rounds are numbered.
+func run(t *testing.T, sections table, change func(*collect.Config[int])) {
+	t.Helper()
+	rounds := 0
+	cfg := collect.Config[int]{
+		Sections: sections,
+		Begin:    func(context.Context, time.Time) int { rounds++; return rounds },
+		Interval: 5 * time.Millisecond,
+		Timeout:  time.Minute,
+		Flush:    time.Millisecond,
+	}
+	change(&cfg)
+	c, err := collect.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- c.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+}
+
+func value(v any) func(int) (any, error) {
+	return func(int) (any, error) { return v, nil }
+}
+
+func TestARoundIsSharedAndPublishedTogether(t *testing.T) {
+	r := newRecorder()
+	round := func(n int) (any, error) { return int64(n), nil }
+	run(t, table{{Name: "a", Collect: round, Window: time.Minute}, {Name: "b", Collect: round}}, func(c *collect.Config[int]) {
+		c.Publisher, c.Flush = r, time.Minute
+	})
+	for want := int64(1); want <= 3; want++ {
+		updates := <-r.published
+		var names []string
+		for _, u := range updates {
+			names = append(names, string(u.Name))
+			var got int64
+			if err := codec.Decode(u.Data, &got); err != nil || got != want {
+				t.Errorf("%s of round %d holds %d, %v", u.Name, want, got, err)
+			}
+			if u.Name == "a" && u.Window != time.Minute {
+				t.Errorf("window %s, want 1m", u.Window)
+			}
+		}
+		if slices.Sort(names); !slices.Equal(names, []string{"a", "b"}) {
+			t.Fatalf("published %v, want a and b in one step", names)
+		}
+	}
+}
+
+func TestASlowSectionHoldsNobodyBackAndRunsOnce(t *testing.T) {
+	r := newRecorder()
+	release := make(chan struct{})
+	starts := make(chan struct{}, 100)
+	slow := func(int) (any, error) {
+		starts <- struct{}{}
+		<-release
+		return "slow", nil
+	}
+	run(t, table{{Name: "fast", Collect: value("x")}, {Name: "slow", Collect: slow}}, func(c *collect.Config[int]) { c.Publisher = r })
+	for range 4 {
+		if u := r.next(t, "fast"); u.Err != "" {
+			t.Fatalf("fast failed: %s", u.Err)
+		}
+	}
+	if n := len(starts); n != 1 {
+		t.Errorf("the slow section was started %d times while it ran", n)
+	}
+	close(release)
+	if u := r.next(t, "slow"); u.Err != "" || u.Data == nil {
+		t.Errorf("slow: %+v", u)
+	}
+}
+
+func TestTimeoutIsReportedAndTheLateValueDropped(t *testing.T) {
+	r := newRecorder()
+	release := make(chan struct{})
+	deaf := func(round int) (any, error) { // does not heed its context
+		if round == 1 {
+			<-release
+			return "too late", nil
+		}
+		return "good", nil
+	}
+	run(t, table{{Name: "deaf", Collect: deaf}}, func(c *collect.Config[int]) { c.Publisher, c.Timeout = r, 50*time.Millisecond })
+	u := r.next(t, "deaf")
+	if u.Data != nil || u.Err != "the collection did not end within 50ms" {
+		t.Fatalf("update %+v, want the timeout", u)
+	}
+	close(release)
+	var got string
+	if err := codec.Decode(r.next(t, "deaf").Data, &got); err != nil || got != "good" {
+		t.Errorf("published %q, %v after the timeout", got, err)
+	}
+}
+
+func TestFailuresAreSaidWithoutSecrets(t *testing.T) {
+	for name, c := range map[string]struct {
+		collect func(int) (any, error)
+		says    string
+	}{
+		"fault":   {func(int) (any, error) { return nil, fault.New(fault.AgentError, "ClickHouse is away") }, "ClickHouse is away"},
+		"foreign": {func(int) (any, error) { return nil, errors.New("password=hunter2") }, "the agent's log has the cause"},
+		"panic":   {func(int) (any, error) { panic("hunter2") }, "the agent's log has the cause"},
+		"NaN":     {value(math.NaN()), "the agent's log has the cause"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRecorder()
+			run(t, table{{Name: "good", Collect: value(1)}, {Name: "bad", Collect: c.collect}}, func(c *collect.Config[int]) { c.Publisher = r })
+			u := r.next(t, "bad")
+			if u.Data != nil || !strings.Contains(u.Err, c.says) || strings.Contains(u.Err, "hunter2") {
+				t.Errorf("update %+v, want an error that says %q", u, c.says)
+			}
+			if u := r.next(t, "good"); u.Err != "" {
+				t.Errorf("the good section failed too: %s", u.Err)
+			}
+		})
+	}
+}
+
+func TestPublishingIsTriedAgain(t *testing.T) {
+	away := errors.New("connection refused")
+	r := newRecorder(away, away)
+	run(t, table{{Name: "a", Collect: value(1)}}, func(c *collect.Config[int]) {
+		c.Publisher, c.Interval = r, time.Hour // no second round within the test
+	})
+	first, second, third := <-r.published, <-r.published, <-r.published
+	if len(first) != 1 || len(second) != 0 || len(third) != 0 {
+		t.Errorf("published %d, %d, %d updates; want the update once, then tries with what the publisher kept", len(first), len(second), len(third))
+	}
+}
+
+// With the real store: what is published can be read, and after Redis lost
+// everything the next publish is complete though nothing changed.
+func TestOnRedis(t *testing.T) {
+	server := redistest.Start(t)
+	clients, err := conn.Open(conn.Config{URL: server.URL()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := clients.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	const cluster = key.Cluster("c1")
+	writer, err := snapshot.NewWriter(clients, snapshot.WriterConfig{Cluster: cluster, Instance: "a1", Interval: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, table{
+		{Name: "a", Collect: value("constant")},
+		{Name: "b", Collect: func(n int) (any, error) { return int64(n), nil }},
+	}, func(c *collect.Config[int]) { c.Publisher = writer })
+
+	reader := snapshot.NewReader(clients, snapshot.ReaderConfig{})
+	read := func(name model.Section) string {
+		var text string
+		redistest.Eventually(t, string(name)+" is there", func() bool {
+			s, err := reader.Section(t.Context(), cluster, name)
+			if err != nil {
+				return false
+			}
+			json, err := codec.ToJSON(nil, s.Data)
+			text = string(json)
+			return err == nil
+		})
+		return text
+	}
+	if got := read("a"); got != `"constant"` {
+		t.Errorf("a is %s", got)
+	}
+	server.FlushAll()
+	if got := read("a"); got != `"constant"` {
+		t.Errorf("after Redis was emptied a is %s", got)
+	}
+	if got := read("b"); got == "" {
+		t.Error("b is gone")
+	}
+}

@@ -1,0 +1,85 @@
+package collect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/atlhyper/observe/redis/snapshot"
+	"github.com/atlhyper/observe/shared/codec"
+	"github.com/atlhyper/observe/shared/fault"
+)
+
+// errTimeout ends the context of a round.
+var errTimeout = errors.New("the collection's time is over")
+
+// result is what a section's function came back with.
+type result struct {
+	data []byte
+	err  error
+}
+
+// collect runs one section and reports its outcome: when it returns, or when its
+// time is over, and then once more when it returns after all. at is when the round
+// began.
+func (c *Collector[R]) collect(ctx context.Context, s Section[R], round R, at time.Time, number int, done chan<- struct{}) {
+	returned := make(chan result, 1)
+	go func() {
+		defer func() { done <- struct{}{} }()
+		data, err := s.encoded(round)
+		returned <- result{data, err}
+	}()
+	report := func(r result, back, late bool) {
+		o := outcome{round: number, returned: back, late: late, cause: r.err, update: snapshot.Update{
+			Name: s.Name, Data: r.data, At: at, Took: time.Since(at), Window: s.Window, Interval: c.cfg.Interval,
+		}}
+		if r.err != nil {
+			o.update.Data, o.update.Err = nil, public(r.err, c.cfg.Timeout)
+		}
+		c.outcome <- o
+	}
+	select {
+	case r := <-returned:
+		report(r, true, false)
+	case <-ctx.Done():
+		// It may heed its context and tell more about what it waited for.
+		select {
+		case r := <-returned:
+			report(r, true, false)
+		case <-time.After(grace):
+			report(result{err: context.Cause(ctx)}, false, false)
+			report(<-returned, true, true)
+		}
+	}
+}
+
+// grace is how long a section may take to return after its time is over.
+const grace = 100 * time.Millisecond
+
+// encoded runs the section's function; a panic is an error too.
+func (s Section[R]) encoded(round R) (data []byte, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("section %s panicked: %v\n%s", s.Name, p, debug.Stack())
+		}
+	}()
+	value, err := s.Collect(round)
+	if err != nil {
+		return nil, err
+	}
+	return codec.Encode(value)
+}
+
+// public is what the users of the API may read of a failure.
+func public(err error, timeout time.Duration) string {
+	var known *fault.Error
+	switch {
+	case errors.As(err, &known):
+		return known.Message
+	case errors.Is(err, errTimeout), errors.Is(err, context.DeadlineExceeded):
+		return fmt.Sprintf("the collection did not end within %s", timeout)
+	}
+	return "the collection failed; the agent's log has the cause"
+}

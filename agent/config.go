@@ -1,0 +1,129 @@
+package agent
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/atlhyper/observe/agent/clickhouse"
+	"github.com/atlhyper/observe/redis/key"
+)
+
+// Defaults of Config.
+const (
+	DefaultRedis          = "redis://127.0.0.1:6379/0"
+	DefaultInterval       = 10 * time.Second
+	DefaultSectionTimeout = 8 * time.Second
+	DefaultSlots          = 16
+	DefaultMaxReply       = 16 << 20
+	DefaultCompressAbove  = 256 << 10
+)
+
+// Config is what an Agent needs. The zero value of a field means its default.
+type Config struct {
+	// ClusterID names the cluster: 1 to 63 of a-z, 0-9 and '-'. Required.
+	ClusterID string
+	// Instance names this process among the cluster's agents. Default: host name
+	// and a random part.
+	Instance string
+	// Version is this build; masters show it.
+	Version string
+	// Redis is the URL of the store. Default redis://127.0.0.1:6379/0.
+	Redis string
+	// ClickHouse is where the telemetry is. Its DSN is required; its Logger is
+	// Config.Logger if it has none.
+	ClickHouse clickhouse.Config
+
+	// Interval is between two collections. Default 10 s.
+	Interval time.Duration
+	// SectionTimeout bounds the collection of one section. Default 8 s.
+	SectionTimeout time.Duration
+	// CompressAbove is the size in bytes above which a section is stored as zstd;
+	// negative never compresses. Default 256 KiB.
+	CompressAbove int
+	// Slots is how many commands run side by side. Default 16.
+	Slots int
+	// MaxReplyBytes bounds the reply to a command. Default 16 MiB.
+	MaxReplyBytes int
+
+	// Logger gets what happens. Default: nothing is logged.
+	Logger *slog.Logger
+}
+
+func (c Config) withDefaults() Config {
+	setDefault(&c.Redis, DefaultRedis)
+	setDefault(&c.Version, "unknown")
+	setDefault(&c.Interval, DefaultInterval)
+	setDefault(&c.SectionTimeout, DefaultSectionTimeout)
+	setDefault(&c.CompressAbove, DefaultCompressAbove)
+	setDefault(&c.Slots, DefaultSlots)
+	setDefault(&c.MaxReplyBytes, DefaultMaxReply)
+	if c.Instance == "" {
+		c.Instance = instanceName()
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.ClickHouse.Logger == nil {
+		c.ClickHouse.Logger = c.Logger
+	}
+	return c
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Validate names the first field that cannot be used; New calls it with the
+// defaults filled in.
+func (c Config) Validate() error {
+	if err := errors.Join(key.ValidateCluster(c.ClusterID), key.ValidateInstance(c.Instance)); err != nil {
+		return err
+	}
+	for _, d := range []struct {
+		name           string
+		value, low, up time.Duration
+	}{
+		{"interval", c.Interval, time.Second, time.Hour},
+		{"section timeout", c.SectionTimeout, 100 * time.Millisecond, 5 * time.Minute},
+	} {
+		if d.value < d.low || d.value > d.up {
+			return fmt.Errorf("%s: %s is not between %s and %s", d.name, d.value, d.low, d.up)
+		}
+	}
+	for _, n := range []struct {
+		name           string
+		value, low, up int
+	}{
+		{"slots", c.Slots, 1, 1024},
+		{"max reply bytes", c.MaxReplyBytes, 64 << 10, 256 << 20},
+	} {
+		if n.value < n.low || n.value > n.up {
+			return fmt.Errorf("%s: %d is not between %d and %d", n.name, n.value, n.low, n.up)
+		}
+	}
+	return nil
+}
+
+// instanceName is the host name, of the characters that a name may hold, and a
+// random part: two agents on one host don't meet.
+func instanceName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "agent"
+	}
+	host = strings.Map(func(c rune) rune {
+		if key.ValidateInstance(string(c)) == nil {
+			return c
+		}
+		return '-'
+	}, strings.ToLower(host))
+	return host[:min(len(host), 40)] + "-" + strings.ToLower(rand.Text()[:8])
+}

@@ -1,0 +1,128 @@
+// Command agent is the agent of one cluster: it reads the cluster's ClickHouse
+// and talks to Redis.
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/atlhyper/observe/agent"
+	"github.com/atlhyper/observe/agent/clickhouse"
+)
+
+// flags are also read from the environment: --cluster-id is ATLHYPER_CLUSTER_ID.
+type flags struct {
+	ClusterID  string `help:"Name of the cluster: 1 to 63 of a-z, 0-9 and '-'." required:"" placeholder:"ID"`
+	Instance   string `help:"Name of this process among the cluster's agents; by default the host name and a random part." placeholder:"NAME"`
+	Clickhouse string `help:"DSN of ClickHouse: clickhouse://user:password@host:9000/database or http://host:8123/database." required:"" placeholder:"DSN"`
+	Database   string `help:"Database of the telemetry; by default the DSN's." placeholder:"NAME"`
+	Redis      string `help:"URL of Redis." default:"${redis}" placeholder:"URL"`
+
+	Interval       time.Duration `help:"Time between two collections." default:"${interval}"`
+	SectionTimeout time.Duration `help:"Longest collection of one section." default:"${section_timeout}"`
+	Slots          int           `help:"Commands that run side by side." default:"${slots}"`
+	MaxReplyBytes  int           `help:"Bytes of the reply to a command." default:"${max_reply}"`
+	CompressAbove  int           `help:"Bytes above which a section is stored as zstd; negative: never." default:"${compress_above}"`
+
+	TracesTable       string `help:"Table of spans." default:"${traces}"`
+	TraceIDsTable     string `help:"Table of the trace-id time index; it may be absent." name:"trace-ids-table" default:"${trace_ids}"`
+	LogsTable         string `help:"Table of logs." default:"${logs}"`
+	GaugeTable        string `help:"Table of gauges." default:"${gauge}"`
+	SumTable          string `help:"Table of sums." default:"${sum}"`
+	HistogramTable    string `help:"Table of histograms." default:"${histogram}"`
+	ExpHistogramTable string `help:"Table of exponential histograms." default:"${exp_histogram}"`
+	SummaryTable      string `help:"Table of summaries." default:"${summary}"`
+
+	LogLevel  slog.Level `help:"debug, info, warn or error." default:"info"`
+	LogFormat string     `help:"text or json." enum:"text,json" default:"text"`
+
+	Version kong.VersionFlag `help:"Print the version and exit."`
+}
+
+func main() {
+	var f flags
+	kong.Parse(&f,
+		kong.Name("agent"),
+		kong.Description("The agent of one cluster: publishes its dashboards to Redis and answers detail queries."),
+		kong.DefaultEnvars("ATLHYPER"),
+		defaults(),
+	)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	if err := run(ctx, f); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, f flags) error {
+	a, err := agent.New(agent.Config{
+		ClusterID: f.ClusterID,
+		Instance:  f.Instance,
+		Version:   version(),
+		Redis:     f.Redis,
+		ClickHouse: clickhouse.Config{
+			DSN: f.Clickhouse, Database: f.Database,
+			Tables: clickhouse.Tables{
+				Traces: f.TracesTable, TraceIDs: f.TraceIDsTable, Logs: f.LogsTable,
+				Gauge: f.GaugeTable, Sum: f.SumTable, Histogram: f.HistogramTable,
+				ExpHistogram: f.ExpHistogramTable, Summary: f.SummaryTable,
+			},
+		},
+		Interval:       f.Interval,
+		SectionTimeout: f.SectionTimeout,
+		CompressAbove:  f.CompressAbove,
+		Slots:          f.Slots,
+		MaxReplyBytes:  f.MaxReplyBytes,
+		Logger:         f.logger(),
+	})
+	if err != nil {
+		return err
+	}
+	return a.Run(ctx)
+}
+
+func (f flags) logger() *slog.Logger {
+	options := &slog.HandlerOptions{Level: f.LogLevel}
+	if f.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(os.Stderr, options))
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, options))
+}
+
+func defaults() kong.Vars {
+	tables := clickhouse.DefaultTables()
+	return kong.Vars{
+		"redis":           agent.DefaultRedis,
+		"interval":        agent.DefaultInterval.String(),
+		"section_timeout": agent.DefaultSectionTimeout.String(),
+		"slots":           strconv.Itoa(agent.DefaultSlots),
+		"max_reply":       strconv.Itoa(agent.DefaultMaxReply),
+		"compress_above":  strconv.Itoa(agent.DefaultCompressAbove),
+		"traces":          tables.Traces,
+		"trace_ids":       tables.TraceIDs,
+		"logs":            tables.Logs,
+		"gauge":           tables.Gauge,
+		"sum":             tables.Sum,
+		"histogram":       tables.Histogram,
+		"exp_histogram":   tables.ExpHistogram,
+		"summary":         tables.Summary,
+		"version":         version(),
+	}
+}
+
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		return info.Main.Version
+	}
+	return "unknown"
+}

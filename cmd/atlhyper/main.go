@@ -1,0 +1,57 @@
+// Command atlhyper is the operator's tool.
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/atlhyper/observe/loadtest/demo"
+)
+
+type cli struct {
+	Demo demoCmd `cmd:"" help:"Run the whole thing on this machine until Ctrl-C: Redis, two clusters with telemetry and an agent each, two masters, a balancer."`
+}
+
+type demoCmd struct {
+	Port       int           `default:"8080" help:"Port of the balancer on 127.0.0.1; the five after it are used too."`
+	Redis      string        `help:"Use this Redis instead of starting one: redis://user:password@host:6379/0." placeholder:"URL"`
+	Clickhouse string        `help:"Use this ClickHouse instead of embedded engines; its telemetry is only read, as the cluster \"demo\"." placeholder:"DSN"`
+	Fill       bool          `help:"With --clickhouse: write the captured telemetry into databases atlhyper_demo_east and atlhyper_demo_west there, and drop them at the end."`
+	Interval   time.Duration `default:"10s" help:"How often the agents publish."`
+	BinDir     string        `help:"Where the binaries agent, master and chdb are. Default: beside this one." type:"existingdir"`
+	Verbose    bool          `short:"v" help:"Show what the processes log at info."`
+}
+
+func main() {
+	var c cli
+	kctx := kong.Parse(&c, kong.Name("atlhyper"), kong.Description("The operator's tool of AtlHyper Observe."), kong.DefaultEnvars("ATLHYPER"))
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	kctx.BindTo(ctx, (*context.Context)(nil))
+	kctx.FatalIfErrorf(kctx.Run())
+}
+
+// Run runs the demo until ctx ends.
+func (c *demoCmd) Run(ctx context.Context) error {
+	dir := c.BinDir
+	if dir == "" {
+		self, err := os.Executable()
+		if err != nil {
+			return fmt.Errorf("find the binaries: %w; give --bin-dir", err)
+		}
+		dir = filepath.Dir(self)
+	}
+	return demo.Run(ctx, demo.Config{
+		Port: c.Port, BinDir: dir, Redis: c.Redis, ClickHouse: c.Clickhouse, Fill: c.Fill,
+		Interval: c.Interval, Verbose: c.Verbose, Output: os.Stdout,
+		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+	})
+}

@@ -1,0 +1,70 @@
+package demo
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+)
+
+// welcome says where everything is and what to try.
+func (d *demo) welcome(ctx context.Context) {
+	clusters := d.cfg.clusters()
+	first := clusters[0]
+	base := "http://" + d.cfg.address(0)
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+
+	line("")
+	line("AtlHyper Observe runs. Ctrl-C stops everything and leaves nothing behind.")
+	line("")
+	line("  API (balancer)   %s/api/v2", base)
+	for i := range masterCount {
+		line("  master-%d         http://%s", i+1, d.cfg.address(offsetMasters+i))
+	}
+	if d.cfg.Redis == "" {
+		line("  Redis            %s", d.cfg.redisURL())
+	}
+	for _, c := range clusters {
+		if c.engine != 0 {
+			line("  %-16s ClickHouse http://%s, database %s", c.id, d.cfg.address(c.engine), c.database)
+		} else {
+			line("  %-16s the ClickHouse of --clickhouse", c.id)
+		}
+	}
+	line("")
+	line("Try:")
+	line("  curl -s '%s/api/v2/clusters'", base)
+	line("  curl -s '%s%s'", base, observePath("metrics/nodes", first))
+	line("  curl -s '%s%s'", base, d.exampleTrace(ctx, first))
+	if d.cfg.Redis == "" {
+		line("  redis-cli -p %d EVAL \"return cjson.encode(cmsgpack.unpack(redis.call('HGET',KEYS[1],ARGV[1])))\" 1 'atlhyper:{%s}:snapshot' metrics.summary", d.cfg.Port+offsetRedis, first.id)
+	}
+	line("  kill -9 a master's process (above): no request fails, and it comes back")
+	d.say("%s", b.String())
+}
+
+// exampleTrace is the path of a trace that is there now, or of the search where
+// none is found.
+func (d *demo) exampleTrace(ctx context.Context, c cluster) string {
+	search := observePath("traces", c) + "&has_error=true&limit=1"
+	path := search
+	err := d.get(0, search, func(body []byte) error {
+		var answer struct {
+			Data []struct {
+				TraceID string `json:"traceId"`
+			} `json:"data"`
+		}
+		if err := json.Unmarshal(body, &answer); err != nil {
+			return err
+		}
+		if len(answer.Data) > 0 {
+			path = observePath("traces/"+answer.Data[0].TraceID, c)
+		}
+		return nil
+	})(ctx)
+	if err != nil {
+		d.cfg.Logger.Warn("no example trace", "error", err)
+	}
+	return path
+}
