@@ -39,7 +39,7 @@ func scope(name string) func(*telemetry.LogRecord) {
 func workload(pairs ...string) func(*telemetry.LogRecord) {
 	return func(l *telemetry.LogRecord) {
 		for i := 0; i < len(pairs); i += 2 {
-			l.Resource = l.Resource.With(pairs[i], pairs[i+1])
+			l.Resource[pairs[i]] = pairs[i+1]
 		}
 	}
 }

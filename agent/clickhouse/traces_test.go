@@ -30,7 +30,7 @@ func testSpan(trace, id, parent int, service, kind string, at, lasts time.Durati
 func attrs(pairs ...string) func(*telemetry.Span) {
 	return func(s *telemetry.Span) {
 		for i := 0; i < len(pairs); i += 2 {
-			s.Attributes = s.Attributes.With(pairs[i], pairs[i+1])
+			s.Attributes[pairs[i]] = pairs[i+1]
 		}
 	}
 }
@@ -38,7 +38,7 @@ func attrs(pairs ...string) func(*telemetry.Span) {
 func resource(pairs ...string) func(*telemetry.Span) {
 	return func(s *telemetry.Span) {
 		for i := 0; i < len(pairs); i += 2 {
-			s.Resource = s.Resource.With(pairs[i], pairs[i+1])
+			s.Resource[pairs[i]] = pairs[i+1]
 		}
 	}
 }
