@@ -20,6 +20,9 @@ type section struct {
 	dirty  bool   // last is not in Redis yet
 	good   value  // of the last collection that succeeded
 	stored string // hash of the value that Redis holds; "" for none
+	// storedAt is the good.at that Redis holds. It is written once: translated to
+	// Redis's clock again, it would wander by the error of that clock.
+	storedAt time.Time
 }
 
 // value is a section's value as it lies in Redis.
@@ -104,7 +107,7 @@ func (s *section) plan(p *plan, name model.Section) {
 	if !send && !s.dirty {
 		return
 	}
-	if s.good.hash != "" {
+	if s.good.hash != "" && !s.good.at.Equal(s.storedAt) {
 		p.fields = append(p.fields, field(key.FieldAt), p.clock.At(s.good.at).UnixMilli())
 	}
 	p.fields = append(p.fields, field(key.FieldTook), s.last.Took.Milliseconds())
@@ -123,10 +126,10 @@ func (p *plan) optional(field string, value any, there bool) {
 }
 
 // commit notes that all of it is in Redis.
-func (s *section) commit() { s.stored, s.dirty = s.good.hash, false }
+func (s *section) commit() { s.stored, s.storedAt, s.dirty = s.good.hash, s.good.at, false }
 
 // forget notes that nothing of it is.
-func (s *section) forget() { s.stored, s.dirty = "", true }
+func (s *section) forget() { s.stored, s.storedAt, s.dirty = "", time.Time{}, true }
 
 // boundText cuts s to n bytes at a character's end and replaces what is not UTF-8.
 func boundText(s string, n int) string {
