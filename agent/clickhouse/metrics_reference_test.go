@@ -69,7 +69,7 @@ func promOf(rows telemetry.Rows) promIndex {
 			if b < len(p.Bounds) {
 				le = strconv.FormatFloat(p.Bounds[b], 'g', -1, 64)
 			}
-			x.add(p.MetricName+"_bucket", &p.Point, p.Attributes.With("le", le), float64(below))
+			x.add(p.MetricName+"_bucket", &p.Point, pairs(p.Attributes).with("le", le), float64(below))
 		}
 	}
 	return x
@@ -159,12 +159,19 @@ func checkEqual(t *testing.T, what string, got, want any) {
 
 // Builders of rows.
 
-type pairs = telemetry.Attributes
+type pairs map[string]string
+
+// with is a copy with one more pair.
+func (p pairs) with(name, value string) pairs {
+	c := maps.Clone(p)
+	c[name] = value
+	return c
+}
 
 // point is the common part of a row, at that time relative to testNow.
 func point(metric string, resource, labels pairs, at time.Duration) telemetry.Point {
 	return telemetry.Point{
-		Resource: resource, ServiceName: resource["service.name"], MetricName: metric, Attributes: labels,
+		Resource: telemetry.Attributes(resource), ServiceName: resource["service.name"], MetricName: metric, Attributes: telemetry.Attributes(labels),
 		StartTime: time.Unix(0, 0).UTC(), Time: testNow.Add(at),
 	}
 }

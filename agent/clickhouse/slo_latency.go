@@ -32,7 +32,9 @@ func (l *latency) add(bounds, vector []float64, msPerUnit float64) {
 	l.count += vector[0]
 	l.sumMs += vector[1] * msPerUnit
 	cumulative := vector[2:]
-	if vector[0] == 0 || len(cumulative) != len(bounds)+1 {
+	// Whether there was any is for the buckets to say: a reset may hide in the
+	// count and show in a bucket.
+	if len(cumulative) != len(bounds)+1 || slices.Max(cumulative) == 0 {
 		return
 	}
 	inMs := make([]float64, len(bounds))
