@@ -57,12 +57,7 @@ func (d *duration) UnmarshalText(text []byte) error {
 
 func main() {
 	var f flags
-	kong.Parse(&f,
-		kong.Name("master"),
-		kong.Description("The web API of AtlHyper Observe: serves from Redis what the agents of all clusters put there."),
-		kong.DefaultEnvars("ATLHYPER"),
-		defaults(),
-	)
+	kong.Parse(&f, options()...)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	if err := run(ctx, f); err != nil {
@@ -98,6 +93,15 @@ func (f flags) logger() *slog.Logger {
 		return slog.New(slog.NewJSONHandler(os.Stderr, options))
 	}
 	return slog.New(slog.NewTextHandler(os.Stderr, options))
+}
+
+func options() []kong.Option {
+	return []kong.Option{
+		kong.Name("master"),
+		kong.Description("The web API of AtlHyper Observe: serves from Redis what the agents of all clusters put there."),
+		kong.DefaultEnvars("ATLHYPER"),
+		defaults(),
+	}
 }
 
 func defaults() kong.Vars {

@@ -39,7 +39,8 @@ type Config struct {
 	// HeaderTimeout is how long a backend may take until its answer begins.
 	// Default 40 s: longer than a master's longest wait.
 	HeaderTimeout time.Duration
-	// DrainTimeout bounds how long requests may finish at the end. Default 5 s.
+	// DrainTimeout bounds how long requests may finish at the end. Default 10 s:
+	// net/http waits 5 s for a connection that was opened and never used.
 	DrainTimeout time.Duration
 	// OnListen, if set, is told the address once connections are accepted.
 	OnListen func(net.Addr)
@@ -53,7 +54,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.Rest, time.Second)
 	setDefault(&c.CheckInterval, time.Second)
 	setDefault(&c.HeaderTimeout, 40*time.Second)
-	setDefault(&c.DrainTimeout, 5*time.Second)
+	setDefault(&c.DrainTimeout, 10*time.Second)
 	if c.OnListen == nil {
 		c.OnListen = func(net.Addr) {}
 	}

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -251,7 +252,7 @@ func TestEncodings(t *testing.T) {
 			t.Errorf("Accept-Encoding %q: %d, Content-Encoding %q, want %q", accept, w.Code, got, want)
 			continue
 		}
-		if h.Get("Vary") != "Accept-Encoding" || h.Get("Content-Length") != fmt.Sprint(w.Body.Len()) {
+		if h.Get("Vary") != "Accept-Encoding" || h.Get("Content-Length") != strconv.Itoa(w.Body.Len()) {
 			t.Errorf("Accept-Encoding %q: headers %v with a body of %d bytes", accept, h, w.Body.Len())
 		}
 		r, err := decoders[want](w.Body)
@@ -335,7 +336,7 @@ func TestHead(t *testing.T) {
 		}
 		defer resp.Body.Close()
 		body, err := io.ReadAll(resp.Body)
-		if err != nil || resp.StatusCode != 200 {
+		if err != nil || resp.StatusCode != http.StatusOK {
 			t.Fatalf("%s: %d, %v", method, resp.StatusCode, err)
 		}
 		for _, name := range []string{"Date", "X-Request-Id"} {

@@ -78,7 +78,7 @@ func parse(t *testing.T, route, query, body string) (detail.Request, *params, er
 		if d.path != route {
 			continue
 		}
-		r := httptest.NewRequest(d.method, "/?"+query, strings.NewReader(body))
+		r := httptest.NewRequestWithContext(t.Context(), d.method, "/?"+query, strings.NewReader(body))
 		r.Body = http.MaxBytesReader(httptest.NewRecorder(), r.Body, MaxBody)
 		return parseRequest(parserAPI(), d, r)
 	}
@@ -241,7 +241,7 @@ func TestLogBodiesAreRefused(t *testing.T) {
 		{"", `[]`, "body: must be a JSON object"},
 		{"", `"x"`, "body: must be a JSON object"},
 		{"", `{}`, "cluster_id: is required"},
-		{"", `{"cluster_id":"a","sevice":"x"}`, `body: "sevice" is no field`},
+		{"", `{"cluster_id":"a","colour":"x"}`, `body: "colour" is no field`},
 		{"", `{"cluster_id":"a","Service":"x"}`, `body: "Service" is no field`},
 		{"", `{"cluster_id":"a","cluster_id":"b"}`, "cluster_id: is given twice"},
 		{"", `{"cluster_id":"a"} {}`, "body: something follows"},
@@ -274,7 +274,7 @@ func TestContentType(t *testing.T) {
 		"": true, "application/json": true, "application/json; charset=utf-8": true, "APPLICATION/JSON": true,
 		"text/plain": false, "application/x-www-form-urlencoded": false, "application/json;": true, "/": false,
 	} {
-		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(`{}`))
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader(`{}`))
 		r.Header.Set("Content-Type", header)
 		err := readBody(r, map[string]any{})
 		if good != (err == nil) || !good && !strings.HasPrefix(err.Error(), "Content-Type: ") {
@@ -311,7 +311,7 @@ func FuzzLogsBody(f *testing.F) {
 	a := parserAPI()
 	d := detailRoutes()[4]
 	f.Fuzz(func(t *testing.T, body []byte) {
-		r := httptest.NewRequest(http.MethodPost, "/", nil)
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", nil)
 		r.Body = http.MaxBytesReader(httptest.NewRecorder(), io.NopCloser(bytes.NewReader(body)), MaxBody)
 		checkParsed(t, a, d, r)
 	})

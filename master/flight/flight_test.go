@@ -61,8 +61,7 @@ func TestIdenticalCallsRunOnce(t *testing.T) {
 	first := b.call(t.Context(), "k")
 	<-b.started
 
-	// Joining has no outside sign but its result, so enter with the call held:
-	// each Do below registers before it waits, and none may start a second run.
+	// Each joins before it waits, and none may start a second run.
 	const joiners = 20
 	results := make(chan result, joiners)
 	var entering sync.WaitGroup

@@ -1,0 +1,322 @@
+package dashboard_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"github.com/atlhyper/observe/master/dashboard"
+	"github.com/atlhyper/observe/redis/conn"
+	"github.com/atlhyper/observe/redis/key"
+	"github.com/atlhyper/observe/redis/redistest"
+	"github.com/atlhyper/observe/redis/snapshot"
+	"github.com/atlhyper/observe/shared/codec"
+	"github.com/atlhyper/observe/shared/fault"
+	"github.com/atlhyper/observe/shared/model"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const cluster = key.Cluster("prod-1")
+
+// house is a Redis with an agent's end and a master's.
+type house struct {
+	redis   *redistest.Server
+	clients *conn.Clients
+	writer  *snapshot.Writer
+	reader  *snapshot.Reader
+	service *dashboard.Service
+}
+
+func newHouse(t *testing.T) *house {
+	t.Helper()
+	h := &house{redis: redistest.Start(t)}
+	clients, err := conn.Open(conn.Config{URL: h.redis.URL()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := clients.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	h.clients = clients
+	h.writer, err = snapshot.NewWriter(clients, snapshot.WriterConfig{Cluster: cluster, Instance: "agent-1", Version: "v1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.reader = snapshot.NewReader(clients, snapshot.ReaderConfig{})
+	h.service = newService(t, h.reader)
+	return h
+}
+
+func newService(t *testing.T, r dashboard.Reader) *dashboard.Service {
+	t.Helper()
+	s, err := dashboard.New(dashboard.Config{Reader: r})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// publish beats and publishes one section; a nil value is a failed collection.
+func (h *house) publish(t *testing.T, name model.Section, value any, failure string) {
+	t.Helper()
+	update := snapshot.Update{Name: name, At: time.Now(), Err: failure, Window: 15 * time.Minute}
+	if value != nil {
+		data, err := codec.Encode(value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		update.Data = data
+	}
+	if _, err := h.writer.Publish(t.Context(), []snapshot.Update{update}); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.writer.Beat(t.Context(), snapshot.Beat{Version: "v1", Slots: 16, Busy: 2, StartedAt: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+type body struct {
+	Message string
+	Data    json.RawMessage
+	Meta    struct {
+		ClusterID     string
+		CollectedAt   time.Time
+		WindowSeconds int64
+		Seq           int64
+		Stale         *bool
+		Error         string
+	}
+}
+
+func (h *house) section(t *testing.T, name model.Section) (*dashboard.Answer, body) {
+	t.Helper()
+	answer, err := h.service.Section(t.Context(), cluster, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b body
+	if err := json.Unmarshal(answer.Body, &b); err != nil {
+		t.Fatalf("%v in %s", err, answer.Body)
+	}
+	return answer, b
+}
+
+func TestSectionsAreServedAsTheyLie(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	want := []model.Service{{Name: "cart <b>", Namespace: "shop", SpanCount: 7, SuccessRate: 0.5}, {Name: "é"}}
+	h.publish(t, model.SectionTracesServices, want, "")
+	answer, b := h.section(t, model.SectionTracesServices)
+
+	var got []model.Service
+	if err := json.Unmarshal(b.Data, &got); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+	if b.Message != "ok" || b.Meta.ClusterID != string(cluster) || b.Meta.WindowSeconds != 900 || b.Meta.Seq == 0 ||
+		b.Meta.Stale == nil || *b.Meta.Stale || b.Meta.Error != "" {
+		t.Errorf("meta %+v", b.Meta)
+	}
+	if !b.Meta.CollectedAt.Equal(answer.CollectedAt) || answer.Window != 15*time.Minute {
+		t.Errorf("answer says %s, %s; body says %s", answer.CollectedAt, answer.Window, b.Meta.CollectedAt)
+	}
+}
+
+// A tag stands for the bytes: the same bytes have the same tag on every replica,
+// and whatever changes a byte changes the tag.
+func TestETagsFollowTheBytes(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	summary := model.MetricsSummary{TotalNodes: 3}
+	h.publish(t, model.SectionMetricsSummary, summary, "")
+	first, _ := h.section(t, model.SectionMetricsSummary)
+
+	other, err := newService(t, h.reader).Section(t.Context(), cluster, model.SectionMetricsSummary)
+	if err != nil || other.ETag != first.ETag || string(other.Body) != string(first.Body) {
+		t.Errorf("another replica: %v, tag %q and %q", err, other.ETag, first.ETag)
+	}
+
+	h.publish(t, model.SectionMetricsSummary, nil, "clickhouse: code 241")
+	failed, b := h.section(t, model.SectionMetricsSummary)
+	if b.Meta.Stale == nil || !*b.Meta.Stale || b.Meta.Error != "clickhouse: code 241" {
+		t.Errorf("after a failed collection: %+v", b.Meta)
+	}
+	if !failed.CollectedAt.Equal(first.CollectedAt) {
+		t.Errorf("a failed collection moved collectedAt from %s to %s", first.CollectedAt, failed.CollectedAt)
+	}
+	if failed.ETag == first.ETag {
+		t.Error("the body says stale, the tag says nothing changed")
+	}
+
+	summary.TotalNodes = 4
+	h.publish(t, model.SectionMetricsSummary, summary, "")
+	changed, b := h.section(t, model.SectionMetricsSummary)
+	if changed.ETag == first.ETag || changed.ETag == failed.ETag || *b.Meta.Stale {
+		t.Errorf("after another value: tag %q, meta %+v", changed.ETag, b.Meta)
+	}
+}
+
+func TestWhyThereIsNoAnswer(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	ask := func() error {
+		_, err := h.service.Section(t.Context(), cluster, model.SectionSLOEdges)
+		return err
+	}
+	if err := ask(); !fault.Is(err, fault.ClusterUnknown) {
+		t.Errorf("nothing there: %v", err)
+	}
+	h.publish(t, model.SectionMetricsNodes, []model.NodeMetrics{}, "")
+	if err := ask(); !fault.Is(err, fault.NotReady) {
+		t.Errorf("another section there: %v", err)
+	}
+	// Bytes that no writer of ours would write.
+	c := h.redis.Client(t)
+	h.publish(t, model.SectionSLOEdges, []model.MeshEdge{}, "")
+	if err := c.HSet(t.Context(), cluster.Snapshot(), string(model.SectionSLOEdges), "\xc1").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := ask(); !fault.Is(err, fault.StoreUnavailable) {
+		t.Errorf("unreadable: %v", err)
+	}
+	h.redis.Stop()
+	if err := ask(); !fault.Is(err, fault.StoreUnavailable) {
+		t.Errorf("Redis gone: %v", err)
+	}
+}
+
+func TestClusters(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	if _, err := h.service.Cluster(t.Context(), cluster); !fault.Is(err, fault.ClusterUnknown) {
+		t.Errorf("nothing there: %v", err)
+	}
+	h.publish(t, model.SectionMetricsNodes, []model.NodeMetrics{}, "")
+	c, err := h.service.Cluster(t.Context(), cluster)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Nodes != nil || c.Pods != nil {
+		t.Errorf("nodes %v, pods %v before anything says so", c.Nodes, c.Pods)
+	}
+
+	h.publish(t, model.SectionMetricsSummary, model.MetricsSummary{TotalNodes: 6}, "")
+	h.publish(t, model.SectionSLOEdges, nil, "no such table")
+	c, err = h.service.Cluster(t.Context(), cluster)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.ID != string(cluster) || c.Status != "online" || c.LastSeen == "" || c.Nodes == nil || *c.Nodes != 6 {
+		t.Errorf("cluster %+v", c)
+	}
+	if len(c.Agents) != 1 || c.Agents[0].Instance != "agent-1" || c.Agents[0].Version != "v1" || !c.Agents[0].Live ||
+		c.Agents[0].Slots != 16 || c.Agents[0].Busy != 2 || c.Agents[0].LastBeat == "" || c.Agents[0].StartedAt == "" {
+		t.Errorf("agents %+v", c.Agents)
+	}
+	if s := c.Sections[model.SectionMetricsSummary]; s.At == "" || s.Stale || s.Bytes == 0 || s.Seq == 0 || s.AgeSeconds < 0 {
+		t.Errorf("metrics.summary %+v", s)
+	}
+	if s := c.Sections[model.SectionSLOEdges]; s.At != "" || !s.Stale || s.Error != "no such table" {
+		t.Errorf("slo.edges %+v", s)
+	}
+
+	h.redis.Stop()
+	if _, err := h.service.Clusters(t.Context()); !fault.Is(err, fault.StoreUnavailable) {
+		t.Errorf("Redis gone: %v", err)
+	}
+}
+
+// gated is the real reader behind a gate.
+type gated struct {
+	*snapshot.Reader
+	reads   atomic.Int64
+	entered chan struct{}
+	open    chan struct{}
+}
+
+func (g *gated) Section(ctx context.Context, c key.Cluster, name model.Section) (snapshot.Section, error) {
+	g.reads.Add(1)
+	g.entered <- struct{}{}
+	select {
+	case <-g.open:
+		return g.Reader.Section(ctx, c, name)
+	case <-ctx.Done():
+		return snapshot.Section{}, ctx.Err()
+	}
+}
+
+func TestConcurrentReadersShareARead(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.publish(t, model.SectionSLOEdges, []model.MeshEdge{}, "")
+	g := &gated{Reader: h.reader, entered: make(chan struct{}, 100), open: make(chan struct{})}
+	service := newService(t, g)
+
+	const readers = 20
+	answers := make(chan *dashboard.Answer, readers)
+	var joining sync.WaitGroup
+	for range readers {
+		joining.Add(1)
+		ctx := &joiningCtx{Context: t.Context(), joined: sync.OnceFunc(joining.Done)}
+		go func() {
+			answer, err := service.Section(ctx, cluster, model.SectionSLOEdges)
+			if err != nil {
+				t.Error(err)
+			}
+			answers <- answer
+		}()
+	}
+	<-g.entered
+	joining.Wait()
+	close(g.open)
+	first := <-answers
+	for range readers - 1 {
+		if answer := <-answers; answer != first {
+			t.Error("a reader got an answer of its own")
+		}
+	}
+	if n := g.reads.Load(); n != 1 {
+		t.Errorf("%d reads, want 1", n)
+	}
+}
+
+// joiningCtx tells when somebody waits on it, which readers do once they joined.
+type joiningCtx struct {
+	context.Context
+	joined func()
+}
+
+func (c *joiningCtx) Done() <-chan struct{} {
+	c.joined()
+	return c.Context.Done()
+}
+
+func TestARedisThatDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	g := &gated{Reader: h.reader, entered: make(chan struct{}, 1), open: make(chan struct{})}
+	s, err := dashboard.New(dashboard.Config{Reader: g, ReadTimeout: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Section(t.Context(), cluster, model.SectionSLOEdges); !fault.Is(err, fault.StoreUnavailable) {
+		t.Errorf("%v, want store_unavailable", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := s.Section(ctx, cluster, model.SectionSLOEdges); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v for a caller that left", err)
+	}
+}
