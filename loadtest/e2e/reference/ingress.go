@@ -18,7 +18,7 @@ func traefikKey(a telemetry.Attributes) string { return a["service"] }
 // nginxKey: the backend's labels clash with those of the scrape target, so they
 // arrive with the prefix exported_.
 func nginxKey(a telemetry.Attributes) string {
-	return a["exported_namespace"] + "/" + a["exported_service"]
+	return a["exported_namespace"] + "/" + a["exported_service"] + "/" + a["ingress"]
 }
 
 // ingress lists the proxies at the edge.
@@ -60,7 +60,7 @@ func (d *Data) values(metric string, key func(telemetry.Attributes) string) []st
 	return out
 }
 
-func ingressRow(key string, t Traffic, window time.Duration) model.IngressSLO {
+func ingressRow(key string, t *Traffic, window time.Duration) model.IngressSLO {
 	return model.IngressSLO{
 		ServiceKey:     key,
 		RPS:            t.RPS,

@@ -46,23 +46,29 @@ func Istio() Mesh {
 	}
 }
 
-// keys lists the distinct values of key over the series of a proxy.
-func keys[K comparable](d *Data, p Proxy, key func(telemetry.Attributes) K) []K {
-	var out []K
+// keys adds the distinct values of key over the series of a proxy to a list.
+func keys[K comparable](d *Data, known []K, p Proxy, key func(telemetry.Attributes) K) []K {
 	for _, s := range d.series[p.Requests] {
-		if k := key(s.Labels); p.Want.match(s.Labels) && !slices.Contains(out, k) {
-			out = append(out, k)
+		if k := key(s.Labels); p.Want.match(s.Labels) && !slices.Contains(known, k) {
+			known = append(known, k)
 		}
 	}
-	return out
+	return known
 }
 
-// MeshServices is the section slo.services as one mesh has it. A service
+// MeshServices is the section slo.services, all meshes added up. A service
 // without requests in the window is left out.
-func (d *Data) MeshServices(m Mesh, at time.Time, window time.Duration) []model.MeshService {
+func (d *Data) MeshServices(at time.Time, window time.Duration, meshes ...Mesh) []model.MeshService {
+	var workloads []workload
+	for _, m := range meshes {
+		workloads = keys(d, workloads, m.Services, m.callee)
+	}
 	out := []model.MeshService{}
-	for _, w := range keys(d, m.Services, m.callee) {
-		t := d.traffic(m.Services, at, window, func(a telemetry.Attributes) bool { return m.callee(a) == w })
+	for _, w := range workloads {
+		t := newTraffic()
+		for _, m := range meshes {
+			d.addTraffic(t, m.Services, at, window, func(a telemetry.Attributes) bool { return m.callee(a) == w })
+		}
 		if t.RPS == 0 {
 			continue
 		}
@@ -79,11 +85,18 @@ func (d *Data) MeshServices(m Mesh, at time.Time, window time.Duration) []model.
 	return out
 }
 
-// MeshEdges is the section slo.edges as one mesh has it.
-func (d *Data) MeshEdges(m Mesh, at time.Time, window time.Duration) []model.MeshEdge {
+// MeshEdges is the section slo.edges, all meshes added up.
+func (d *Data) MeshEdges(at time.Time, window time.Duration, meshes ...Mesh) []model.MeshEdge {
+	var edges [][2]workload
+	for _, m := range meshes {
+		edges = keys(d, edges, m.Edges, m.ends)
+	}
 	out := []model.MeshEdge{}
-	for _, ends := range keys(d, m.Edges, m.ends) {
-		t := d.traffic(m.Edges, at, window, func(a telemetry.Attributes) bool { return m.ends(a) == ends })
+	for _, ends := range edges {
+		t := newTraffic()
+		for _, m := range meshes {
+			d.addTraffic(t, m.Edges, at, window, func(a telemetry.Attributes) bool { return m.ends(a) == ends })
+		}
 		if t.RPS == 0 {
 			continue
 		}
@@ -136,13 +149,17 @@ func Overview(services []model.Service, ingress []model.IngressSLO, mesh []model
 		MonitoredNodes: nodes.TotalNodes, AvgCPUPct: nodes.AvgCPUPct, AvgMemPct: nodes.AvgMemPct,
 		MaxCPUPct: nodes.MaxCPUPct, MaxMemPct: nodes.MaxMemPct,
 	}
+	var spans, failed int64
 	for _, s := range services {
 		if s.SuccessRate >= 0.999 {
 			o.HealthyServices++
 		}
 		o.TotalRPS += s.RPS
-		o.AvgSuccessRate += s.SuccessRate / math.Max(1, float64(len(services)))
+		spans, failed = spans+s.SpanCount, failed+s.ErrorCount
 		o.AvgP99Ms += s.P99Ms / math.Max(1, float64(len(services)))
+	}
+	if spans > 0 {
+		o.AvgSuccessRate = 1 - float64(failed)/float64(spans) // over all spans, however many services
 	}
 	for _, i := range ingress {
 		o.IngressAvgRPS += i.RPS / math.Max(1, float64(len(ingress)))

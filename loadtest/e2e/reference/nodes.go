@@ -118,7 +118,7 @@ func (n node) metrics() model.NodeMetrics {
 			DroppedPerSec:  n.rate("node_softnet_dropped_total", nil),
 			SqueezedPerSec: n.rate("node_softnet_times_squeezed_total", nil),
 		},
-		Uptime: int64(n.gauge("node_time_seconds", nil) - n.gauge("node_boot_time_seconds", nil)),
+		Uptime: int64(math.Round(n.gauge("node_time_seconds", nil) - n.gauge("node_boot_time_seconds", nil))),
 	}
 	for _, s := range n.of("node_uname_info", nil) {
 		m.Kernel = s.Labels["release"]

@@ -61,15 +61,24 @@ type Traffic struct {
 	Count      float64            // increase of the count of durations
 }
 
-// traffic sums what one proxy says of the series that keep accepts.
-func (d *Data) traffic(p Proxy, at time.Time, window time.Duration, keep func(telemetry.Attributes) bool) Traffic {
-	t := Traffic{ByCode: map[string]float64{}, ByMethod: map[string]float64{}}
+func newTraffic() *Traffic {
+	return &Traffic{ByCode: map[string]float64{}, ByMethod: map[string]float64{}}
+}
+
+// traffic is what one proxy says of the series that keep accepts.
+func (d *Data) traffic(p Proxy, at time.Time, window time.Duration, keep func(telemetry.Attributes) bool) *Traffic {
+	t := newTraffic()
+	d.addTraffic(t, p, at, window, keep)
+	return t
+}
+
+func (d *Data) addTraffic(t *Traffic, p Proxy, at time.Time, window time.Duration, keep func(telemetry.Attributes) bool) {
 	for _, s := range d.series[p.Requests] {
 		if !p.Want.match(s.Labels) || !keep(s.Labels) {
 			continue
 		}
 		increase, ok := s.Increase(at, window)
-		if !ok {
+		if !ok || increase == 0 {
 			continue
 		}
 		t.RPS += increase / window.Seconds()
@@ -87,7 +96,6 @@ func (d *Data) traffic(p Proxy, at time.Time, window time.Duration, keep func(te
 			t.addHistogram(h, p.UnitMs, at, window)
 		}
 	}
-	return t
 }
 
 func (t *Traffic) addHistogram(h *Histogram, unitMs float64, at time.Time, window time.Duration) {
@@ -112,7 +120,7 @@ func (t *Traffic) addHistogram(h *Histogram, unitMs float64, at time.Time, windo
 
 // quantile is histogram_quantile(q, sum by (le) (rate(buckets[window]))) in ms; 0
 // when there is none.
-func (t Traffic) quantile(q float64) float64 {
+func (t *Traffic) quantile(q float64) float64 {
 	v, ok := Quantile(q, t.Bounds, t.Cumulative)
 	if !ok {
 		return 0
@@ -120,7 +128,7 @@ func (t Traffic) quantile(q float64) float64 {
 	return v
 }
 
-func (t Traffic) avgMs() float64 {
+func (t *Traffic) avgMs() float64 {
 	if t.Count == 0 {
 		return 0
 	}
@@ -128,14 +136,14 @@ func (t Traffic) avgMs() float64 {
 }
 
 // successPct is the share of requests without a 5xx code, 0..100.
-func (t Traffic) successPct() float64 {
+func (t *Traffic) successPct() float64 {
 	if t.RPS == 0 {
 		return 100
 	}
 	return 100 * (1 - t.ErrorRPS/t.RPS)
 }
 
-func (t Traffic) codes() []model.StatusCount {
+func (t *Traffic) codes() []model.StatusCount {
 	out := []model.StatusCount{}
 	for _, code := range slices.Sorted(maps.Keys(t.ByCode)) {
 		out = append(out, model.StatusCount{Code: code, Count: int64(math.Round(t.ByCode[code]))})
@@ -143,7 +151,7 @@ func (t Traffic) codes() []model.StatusCount {
 	return out
 }
 
-func (t Traffic) methods() []model.MethodCount {
+func (t *Traffic) methods() []model.MethodCount {
 	out := []model.MethodCount{}
 	for _, method := range slices.Sorted(maps.Keys(t.ByMethod)) {
 		out = append(out, model.MethodCount{Method: method, Count: int64(math.Round(t.ByMethod[method]))})
@@ -152,7 +160,7 @@ func (t Traffic) methods() []model.MethodCount {
 }
 
 // buckets are the requests between two bounds: the difference of neighbours.
-func (t Traffic) buckets() []model.LatencyBucket {
+func (t *Traffic) buckets() []model.LatencyBucket {
 	out := []model.LatencyBucket{}
 	below := 0.0
 	for i, le := range t.Bounds {

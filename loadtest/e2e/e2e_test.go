@@ -1,0 +1,86 @@
+// Package e2e_test runs the whole path in one process, on real input: captured
+// rows in a real ClickHouse engine -> agents -> a real Redis -> two masters ->
+// HTTP, and compares every answer with what package reference computes from the
+// same rows.
+package e2e_test
+
+import (
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// TestEndToEnd asks for everything at two instants: near the end of the capture,
+// on a scrape of one node, so that samples lie on both edges of the windows; and
+// on the first scrape of a proxy after its restart, with restarts of the other
+// proxies a minute earlier.
+func TestEndToEnd(t *testing.T) {
+	s, shift := newStack(t)
+	instants := []cluster{
+		{id: "edge", at: captured(2, 37, 47).Add(shift)},
+		{id: "restart", at: captured(2, 32, 34).Add(shift)},
+	}
+	for _, c := range instants {
+		s.startAgent(t, c, nil)
+	}
+	for _, c := range instants {
+		s.awaitSections(t, c)
+		for _, test := range perInstant() {
+			t.Run(c.id+"/"+test.name, func(t *testing.T) { test.run(t, s, c) })
+		}
+	}
+	c := instants[0]
+	for _, test := range perRange() {
+		t.Run(test.name, func(t *testing.T) { test.run(t, s, c) })
+	}
+	for name, test := range map[string]func(*testing.T, *stack, time.Time){
+		"the agent leaves":           testAgentLeaves,
+		"ClickHouse goes away":       testClickHouseAway,
+		"ClickHouse was never there": testNotReady,
+	} {
+		t.Run(name, func(t *testing.T) { test(t, s, c.at) })
+	}
+}
+
+type namedTest struct {
+	name string
+	run  func(*testing.T, *stack, cluster)
+}
+
+// perInstant are the tests of what ends now.
+func perInstant() []namedTest {
+	return []namedTest{
+		{"metrics", testNodes},
+		{"metrics/nodes/name", testNode},
+		{"slo/ingress", testIngress},
+		{"slo/services and edges", testMesh},
+		{"slo/summary", testSLOSummary},
+		{"traces/services", testServices},
+		{"traces/topology", testTopology},
+		{"overview", testOverview},
+		{"other ranges", testRanges},
+		{"stock Redis", testStockRedis},
+		{"clusters", testClusters},
+	}
+}
+
+// perRange are the tests of requests that say what range they mean.
+func perRange() []namedTest {
+	return []namedTest{
+		{"contract", testContract},
+		{"refusals", testRefusals},
+		{"redis-cli", testRedisCLI},
+		{"series", testRawSeries},
+		{"series by alias", testAliases},
+		{"slo/timeseries", testSLOSeries},
+		{"traces", testSearch},
+		{"traces of a part", testSearchInPart},
+		{"traces by page", testSearchPages},
+		{"traces/id", testTrace},
+		{"logs", testLogs},
+		{"logs by page", testLogPages},
+	}
+}

@@ -1,0 +1,154 @@
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/atlhyper/observe/loadtest/chdb/chdbtest"
+	"github.com/atlhyper/observe/loadtest/e2e/reference"
+	"github.com/atlhyper/observe/loadtest/telemetry"
+	"github.com/atlhyper/observe/master"
+	"github.com/atlhyper/observe/redis/redistest"
+	"github.com/atlhyper/observe/shared/model"
+)
+
+// stack is the whole product in one process: captured rows in a real ClickHouse
+// engine, a real Redis, two masters, and agents.
+type stack struct {
+	redis   *redistest.Server
+	engine  *chdbtest.Server
+	db      string // holds the rows
+	masters [2]*replica
+	rows    *reference.Data // the same rows
+	end     time.Time       // of the rows
+}
+
+// cluster is one agent that answers as if now were always the same instant.
+type cluster struct {
+	id string
+	at time.Time
+}
+
+// captured is a time of day at which the rows were captured.
+func captured(hour, minute, second int) time.Time {
+	return time.Date(2026, 11, 23, hour, minute, second, 0, time.UTC)
+}
+
+// newStack starts everything but agents. The rows are moved so that they end
+// just before now: relative time ranges of requests hold them.
+func newStack(t *testing.T) (*stack, time.Duration) {
+	t.Helper()
+	s := &stack{redis: redistest.Start(t), engine: chdbtest.Start(t)}
+	s.db = s.engine.Database(t)
+	capture, err := telemetry.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	shift := time.Now().Add(-10 * time.Second).Truncate(time.Second).Sub(captured(2, 38, 5))
+	s.end = captured(2, 38, 5).Add(shift)
+	if s.rows, err = reference.New(capture.Shifted(shift)); err != nil {
+		t.Fatal(err)
+	}
+	rows := s.engine.Open(t, s.db)
+	if err := telemetry.CreateTables(t.Context(), rows, s.db); err != nil {
+		t.Fatal(err)
+	}
+	if err := capture.Write(t.Context(), rows, s.db, shift); err != nil {
+		t.Fatal(err)
+	}
+	for i, name := range []string{"master-a", "master-b"} {
+		s.masters[i] = startMaster(t, name, s.redis.URL())
+	}
+	return s, shift
+}
+
+// startMaster runs a replica until the test ends.
+func startMaster(t *testing.T, name, redisURL string) *replica {
+	t.Helper()
+	listening := make(chan net.Addr, 1)
+	m, err := master.New(master.Config{
+		Listen: "127.0.0.1:0", Redis: redisURL, Replica: name, OnListen: func(a net.Addr) { listening <- a },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, name, m.Run)
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	select {
+	case addr := <-listening:
+		return &replica{name: name, url: "http://" + addr.String(), http: &http.Client{Transport: transport}}
+	case <-t.Context().Done():
+		t.Fatalf("%s does not listen", name)
+		return nil
+	}
+}
+
+// run runs a process of the product until the returned function is called or the
+// test ends, and waits for its orderly end.
+func run(t *testing.T, name string, process func(context.Context) error) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	ended := make(chan error, 1)
+	go func() { ended <- process(ctx) }()
+	done := false
+	stop = func() {
+		if done {
+			return
+		}
+		done = true
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("%s ended with: %v", name, err)
+		}
+	}
+	t.Cleanup(stop)
+	return stop
+}
+
+// dashboard asks both masters and wants the same bytes from them. Between two
+// requests the agent may publish another snapshot: then both are asked again.
+func (s *stack) dashboard(t testing.TB, c cluster, path string) answer {
+	t.Helper()
+	var a, b answer
+	eventually(t, "two masters answer of one snapshot: "+path, func() bool {
+		a = s.masters[0].get(t, path, "cluster_id", c.id).ok(t, path)
+		b = s.masters[1].get(t, path, "cluster_id", c.id).ok(t, path)
+		return a.Meta.Seq == b.Meta.Seq
+	})
+	if !bytes.Equal(a.Data, b.Data) {
+		t.Errorf("%s: the masters disagree:\n%.500s\n%.500s", path, a.Data, b.Data)
+	}
+	if a.Meta.ClusterID != c.id || a.Meta.Stale || a.Meta.Error != "" || a.Meta.CollectedAt == "" || a.Meta.Seq == 0 {
+		t.Errorf("%s: meta %+v", path, a.Meta)
+	}
+	return a
+}
+
+// detail asks the second master, which the first doesn't know of, and checks
+// what an agent's answer says beside its data.
+func (s *stack) detail(t testing.TB, c cluster, path string, params ...string) answer {
+	t.Helper()
+	a := s.masters[1].get(t, path, append(params, "cluster_id", c.id)...).ok(t, path)
+	checkDetailMeta(t, path, c, a)
+	return a
+}
+
+func checkDetailMeta(t testing.TB, path string, c cluster, a answer) {
+	t.Helper()
+	if a.Meta.ClusterID != c.id || a.Meta.Detail == nil || a.Meta.Agent == "" || a.Meta.TookMs <= 0 || a.Meta.CollectedAt == "" {
+		t.Errorf("%s: meta %+v, %+v", path, a.Meta, a.Meta.Detail)
+	}
+}
+
+func (s *stack) meshServices(at time.Time) []model.MeshService {
+	return s.rows.MeshServices(at, sloWindow, reference.Linkerd(), reference.Istio())
+}
+
+func (s *stack) meshEdges(at time.Time) []model.MeshEdge {
+	return s.rows.MeshEdges(at, sloWindow, reference.Linkerd(), reference.Istio())
+}
