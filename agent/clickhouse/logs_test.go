@@ -299,12 +299,7 @@ func TestLogsBadCursor(t *testing.T) {
 // TestLogsOfCapture compares the captured records with a search in Go.
 func TestLogsOfCapture(t *testing.T) {
 	t.Parallel()
-	capture, err := telemetry.Load()
-	if err != nil {
-		t.Fatal(err)
-	}
-	end := capture.Logs[len(capture.Logs)-1].Timestamp
-	rows := capture.Shifted(testNow.Add(-time.Minute).Sub(end))
+	rows := captured(t)
 	s, _ := testStore(t, telemetry.Rows{Logs: rows.Logs})
 	slices.SortStableFunc(rows.Logs, func(a, b telemetry.LogRecord) int { return b.Timestamp.Compare(a.Timestamp) })
 	var want []string

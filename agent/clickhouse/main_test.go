@@ -3,6 +3,7 @@ package clickhouse
 import (
 	"context"
 	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,6 +20,20 @@ func TestMain(m *testing.M) { os.Exit(engine.Run(m)) }
 // testNow is what the stores of the tests take for now. Rows are placed
 // relative to it.
 var testNow = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+// loadCapture decodes the captured rows once for all tests; none changes them.
+var loadCapture = sync.OnceValues(telemetry.Load)
+
+// captured is the capture moved so that it ends a minute before testNow.
+func captured(t *testing.T) telemetry.Rows {
+	t.Helper()
+	capture, err := loadCapture()
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := capture.Spans[len(capture.Spans)-1].Timestamp.Add(time.Second)
+	return capture.Shifted(testNow.Add(-time.Minute).Sub(end))
+}
 
 // testStore opens a store on a database that holds the exporter's tables and
 // rows; insert adds more of them.

@@ -70,12 +70,7 @@ func TestOlderTables(t *testing.T) {
 // TestTracesOfCapture counts the capture's traces in Go.
 func TestTracesOfCapture(t *testing.T) {
 	t.Parallel()
-	capture, err := telemetry.Load()
-	if err != nil {
-		t.Fatal(err)
-	}
-	end := capture.Spans[len(capture.Spans)-1].Timestamp.Add(time.Second)
-	rows := capture.Shifted(testNow.Add(-time.Minute).Sub(end))
+	rows := captured(t)
 	s, _ := testStore(t, telemetry.Rows{Spans: rows.Spans})
 	spanCount, errorCount := map[string]int64{}, map[string]int64{}
 	for _, sp := range rows.Spans {

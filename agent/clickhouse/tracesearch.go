@@ -15,7 +15,7 @@ import (
 const (
 	// firstSlice is the newest part of the range that a search by time looks at
 	// first; each further one is sliceGrowth times as long, so that 30 days are
-	// at most six statements and a page of a busy store reads little.
+	// at most seven statements and a page of a busy store reads little.
 	firstSlice  = time.Minute
 	sliceGrowth = 8
 )

@@ -174,6 +174,49 @@ func TestTracesPages(t *testing.T) {
 	}
 }
 
+// TestSearchSlices: the slices are few, join without a gap and reach back to the
+// margin before the range.
+func TestSearchSlices(t *testing.T) {
+	t.Parallel()
+	month := before(detail.MaxRange)
+	oldest := month.StartTime().Add(-traceMargin)
+	for _, tc := range []struct {
+		name   string
+		change func(*detail.Traces)
+		after  traceKey
+		newest time.Time
+		most   int
+	}{
+		{"time", nil, firstTraceKey(), testNow, 7},
+		{"filtered", func(r *detail.Traces) { r.Service = "web" }, firstTraceKey(), testNow, 7},
+		{"from a cursor", nil, traceKey{nanos(testNow.Add(-time.Hour)), "x"}, testNow.Add(-time.Hour + 1), 7},
+		{"from a cursor in the margin", nil, traceKey{nanos(oldest) + 4, "x"}, oldest.Add(5), 1},
+		{"duration", func(r *detail.Traces) { r.Sort = detail.SortDuration }, firstTraceKey(), testNow, 1},
+	} {
+		req := search(tc.change)
+		req.Range = month
+		slices := searchSlices(req, tc.after)
+		if len(slices) == 0 || len(slices) > tc.most {
+			t.Errorf("%s: %d slices, want 1 to %d", tc.name, len(slices), tc.most)
+			continue
+		}
+		to := tc.newest
+		for _, s := range slices {
+			if !s.to.Equal(to) || !s.from.Before(s.to) || s.match.start.Before(month.StartTime()) || s.match.end.After(testNow) ||
+				s.read.start.After(s.from) || s.read.end.Before(s.to) {
+				t.Errorf("%s: slice %+v after one that begins at %s", tc.name, s, to)
+			}
+			to = s.from
+		}
+		if !to.Equal(oldest) {
+			t.Errorf("%s: reaches back to %s, want %s", tc.name, to, oldest)
+		}
+	}
+	if slices := searchSlices(search(nil), traceKey{nanos(testNow.Add(-2 * time.Hour)), "x"}); len(slices) != 0 {
+		t.Errorf("a cursor from before the range: %d slices, want none", len(slices))
+	}
+}
+
 func TestTracesWithoutTable(t *testing.T) {
 	t.Parallel()
 	s, _ := emptyStore(t)
