@@ -71,8 +71,9 @@ func (b *backend) api(t *testing.T) *api.API {
 	return a
 }
 
-func do(h http.Handler, method, target string, header http.Header) *httptest.ResponseRecorder {
-	r := httptest.NewRequest(method, target, nil)
+func do(t *testing.T, h http.Handler, method, target string, header http.Header) *httptest.ResponseRecorder {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), method, target, nil)
 	for name, values := range header {
 		r.Header[name] = values
 	}
@@ -129,7 +130,7 @@ func TestCodes(t *testing.T) {
 		{fault.New("of_a_newer_version", "x"), 500, "of_a_newer_version", ""},
 	} {
 		b := &backend{section: func(context.Context, key.Cluster, model.Section) (*dashboard.Answer, error) { return nil, c.err }}
-		w := do(b.api(t), http.MethodGet, "/api/v2/observe/metrics/nodes?cluster_id=a", nil)
+		w := do(t, b.api(t), http.MethodGet, "/api/v2/observe/metrics/nodes?cluster_id=a", nil)
 		f := readFailure(t, w)
 		if w.Code != c.status || f.Code != c.code || w.Header().Get("Retry-After") != c.retryAfter {
 			t.Errorf("%v: %d %+v, Retry-After %q; want %+v", c.err, w.Code, f, w.Header().Get("Retry-After"), c)
@@ -159,7 +160,7 @@ func TestRoutesThatAreNone(t *testing.T) {
 		{"OPTIONS", "/healthz", 405, "method_not_allowed", "GET, HEAD"},
 		{"GET", "/healthz?" + strings.Repeat("x", api.MaxURL), 400, "bad_request", ""},
 	} {
-		w := do(a, c.method, c.path, nil)
+		w := do(t, a, c.method, c.path, nil)
 		if f := readFailure(t, w); w.Code != c.status || f.Code != c.code || w.Header().Get("Allow") != c.allow {
 			t.Errorf("%s %.60s: %d %+v, Allow %q; want %+v", c.method, c.path, w.Code, f, w.Header().Get("Allow"), c)
 		}
@@ -171,7 +172,7 @@ func TestProbes(t *testing.T) {
 	b := &backend{ready: func(context.Context) error { return nil }}
 	a := b.api(t)
 	for _, path := range []string{"/healthz", "/readyz"} {
-		if w := do(a, http.MethodGet, path, nil); w.Code != 200 || !json.Valid(w.Body.Bytes()) {
+		if w := do(t, a, http.MethodGet, path, nil); w.Code != 200 || !json.Valid(w.Body.Bytes()) {
 			t.Errorf("%s: %d %s", path, w.Code, w.Body)
 		}
 	}
@@ -182,17 +183,17 @@ func TestProbes(t *testing.T) {
 		}
 		return errors.New("dial tcp 10.0.0.1:6379: refused")
 	}
-	w := do(a, http.MethodGet, "/readyz", nil)
+	w := do(t, a, http.MethodGet, "/readyz", nil)
 	if f := readFailure(t, w); w.Code != 503 || f.Code != "store_unavailable" || strings.Contains(f.Error, "10.0.0.1") {
 		t.Errorf("without Redis: %d %+v", w.Code, f)
 	}
-	if w := do(a, http.MethodGet, "/healthz", nil); w.Code != 200 {
+	if w := do(t, a, http.MethodGet, "/healthz", nil); w.Code != 200 {
 		t.Errorf("/healthz without Redis: %d", w.Code)
 	}
 
 	b.ready = func(context.Context) error { return nil }
 	a.Drain()
-	w = do(a, http.MethodGet, "/readyz", nil)
+	w = do(t, a, http.MethodGet, "/readyz", nil)
 	if f := readFailure(t, w); w.Code != 503 || f.Code != "unavailable" {
 		t.Errorf("draining: %d %+v", w.Code, f)
 	}
@@ -246,7 +247,7 @@ func TestEncodings(t *testing.T) {
 		"gzip;level=9":              "",
 		";;,,=":                     "",
 	} {
-		w := do(a, http.MethodGet, servicesURL, http.Header{"Accept-Encoding": {accept}})
+		w := do(t, a, http.MethodGet, servicesURL, http.Header{"Accept-Encoding": {accept}})
 		h := w.Header()
 		if got := h.Get("Content-Encoding"); w.Code != 200 || got != want {
 			t.Errorf("Accept-Encoding %q: %d, Content-Encoding %q, want %q", accept, w.Code, got, want)
@@ -267,7 +268,7 @@ func TestEncodings(t *testing.T) {
 
 func TestSmallBodiesAreNotCompressed(t *testing.T) {
 	t.Parallel()
-	w := do(answering([]byte("{}")).api(t), http.MethodGet, servicesURL, http.Header{"Accept-Encoding": {"gzip, zstd"}})
+	w := do(t, answering([]byte("{}")).api(t), http.MethodGet, servicesURL, http.Header{"Accept-Encoding": {"gzip, zstd"}})
 	if w.Header().Get("Content-Encoding") != "" || w.Body.String() != "{}" || w.Header().Get("Vary") != "Accept-Encoding" {
 		t.Errorf("got %v %q", w.Header(), w.Body)
 	}
@@ -278,7 +279,7 @@ func TestRevalidation(t *testing.T) {
 	a := answering(large()).api(t)
 	tags := map[string]string{}
 	for _, enc := range []string{"", "gzip", "zstd"} {
-		w := do(a, http.MethodGet, servicesURL, http.Header{"Accept-Encoding": {enc}})
+		w := do(t, a, http.MethodGet, servicesURL, http.Header{"Accept-Encoding": {enc}})
 		h := w.Header()
 		tags[enc] = h.Get("ETag")
 		if h.Get("Cache-Control") != "no-cache" || h.Get("Age") != "42" {
@@ -305,7 +306,7 @@ func TestRevalidation(t *testing.T) {
 		{"", `"`, 200},
 		{"", "", 200},
 	} {
-		w := do(a, http.MethodGet, servicesURL, http.Header{"Accept-Encoding": {c.enc}, "If-None-Match": {c.ifNoneMatch}})
+		w := do(t, a, http.MethodGet, servicesURL, http.Header{"Accept-Encoding": {c.enc}, "If-None-Match": {c.ifNoneMatch}})
 		if w.Code != c.want {
 			t.Errorf("%+v: status %d", c, w.Code)
 		}
@@ -367,7 +368,7 @@ func TestOtherTimeRangesAskTheAgent(t *testing.T) {
 			asked = append(asked, r)
 			return []byte(`{}`), nil
 		}
-		w := do(b.api(t), http.MethodGet, servicesURL+query, nil)
+		w := do(t, b.api(t), http.MethodGet, servicesURL+query, nil)
 		if w.Code != 200 {
 			t.Errorf("%s: %d %s", query, w.Code, w.Body)
 			continue
@@ -397,11 +398,11 @@ func TestARangeNeedsNoSnapshot(t *testing.T) {
 		},
 		do: func(context.Context, dispatch.Request) ([]byte, error) { return []byte(`{}`), nil },
 	}
-	if w := do(b.api(t), http.MethodGet, servicesURL+"&time_range=15m", nil); w.Code != 200 {
+	if w := do(t, b.api(t), http.MethodGet, servicesURL+"&time_range=15m", nil); w.Code != 200 {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 	for _, path := range []string{"metrics/summary", "metrics/nodes", "overview"} {
-		w := do(b.api(t), http.MethodGet, "/api/v2/observe/"+path+"?cluster_id=a&time_range=15m", nil)
+		w := do(t, b.api(t), http.MethodGet, "/api/v2/observe/"+path+"?cluster_id=a&time_range=15m", nil)
 		if f := readFailure(t, w); f.Code != "bad_request" || !strings.Contains(f.Error, "time_range") {
 			t.Errorf("%s with a time range: %d %+v", path, w.Code, f)
 		}
@@ -437,7 +438,7 @@ func TestDetailRequests(t *testing.T) {
 			got = r
 			return []byte(`{"message":"ok"}`), nil
 		}}
-		w := do(b.api(t), http.MethodGet, "/api/v2/observe/"+c.path, http.Header{"Traceparent": {c.traceparent}})
+		w := do(t, b.api(t), http.MethodGet, "/api/v2/observe/"+c.path, http.Header{"Traceparent": {c.traceparent}})
 		if w.Code != 200 || w.Body.String() != `{"message":"ok"}` || w.Header().Get("ETag") != "" {
 			t.Errorf("%s: %d %s %v", c.path, w.Code, w.Body, w.Header())
 		}
@@ -456,7 +457,7 @@ func TestClusters(t *testing.T) {
 		},
 	}
 	a := b.api(t)
-	if w := do(a, http.MethodGet, "/api/v2/clusters", nil); w.Code != 200 ||
+	if w := do(t, a, http.MethodGet, "/api/v2/clusters", nil); w.Code != 200 ||
 		w.Body.String() != `{"message":"ok","data":[],"meta":{"collectedAt":"2026-03-01T12:00:00Z","windowSeconds":0,"stale":false}}`+"\n" {
 		t.Errorf("no clusters: %d %s", w.Code, w.Body)
 	}
@@ -464,12 +465,12 @@ func TestClusters(t *testing.T) {
 		Data struct{ ID string }
 		Meta struct{ ClusterID string }
 	}
-	w := do(a, http.MethodGet, "/api/v2/clusters/prod-1", nil)
+	w := do(t, a, http.MethodGet, "/api/v2/clusters/prod-1", nil)
 	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || got.Data.ID != "prod-1" || got.Meta.ClusterID != "prod-1" {
 		t.Errorf("one cluster: %d %s", w.Code, w.Body)
 	}
 	for _, path := range []string{"/api/v2/clusters/Prod", "/api/v2/clusters?limit=5", "/api/v2/clusters/a?x=y"} {
-		w := do(a, http.MethodGet, path, nil)
+		w := do(t, a, http.MethodGet, path, nil)
 		if f := readFailure(t, w); f.Code != "bad_request" {
 			t.Errorf("%s: %d %+v", path, w.Code, f)
 		}
@@ -482,7 +483,7 @@ func TestRequestIDs(t *testing.T) {
 	for given, kept := range map[string]bool{
 		"abc-123_X.y": true, "": false, strings.Repeat("a", 65): false, "a b": false, "a\"b": false, "ü": false,
 	} {
-		id := do(a, http.MethodGet, "/healthz", http.Header{"X-Request-Id": {given}}).Header().Get("X-Request-Id")
+		id := do(t, a, http.MethodGet, "/healthz", http.Header{"X-Request-Id": {given}}).Header().Get("X-Request-Id")
 		if (id == given) != kept || id == "" {
 			t.Errorf("given %q: answered with %q", given, id)
 		}
@@ -498,7 +499,7 @@ func TestPanics(t *testing.T) {
 			panic("boom with a secret")
 		},
 	}
-	w := do(b.api(t), http.MethodGet, servicesURL, http.Header{"X-Request-Id": {"req-1"}})
+	w := do(t, b.api(t), http.MethodGet, servicesURL, http.Header{"X-Request-Id": {"req-1"}})
 	f := readFailure(t, w)
 	if w.Code != 500 || f.Code != "internal" || !strings.Contains(f.Error, "req-1") || strings.Contains(f.Error, "secret") {
 		t.Errorf("%d %+v, want 500 with the request's id and nothing else", w.Code, f)
@@ -515,7 +516,7 @@ func TestFailuresAreLogged(t *testing.T) {
 		b := &backend{log: &log, section: func(context.Context, key.Cluster, model.Section) (*dashboard.Answer, error) {
 			return nil, fault.Wrap(errors.New("the cause"), code, "sentence")
 		}}
-		do(b.api(t), http.MethodGet, servicesURL, http.Header{"X-Request-Id": {"req-1"}})
+		do(t, b.api(t), http.MethodGet, servicesURL, http.Header{"X-Request-Id": {"req-1"}})
 		warned := strings.Contains(log.String(), "level=WARN")
 		if warned != (level == "WARN") || warned && (!strings.Contains(log.String(), "the cause") || !strings.Contains(log.String(), "request_id=req-1")) {
 			t.Errorf("%s: log %s", code, log.String())
