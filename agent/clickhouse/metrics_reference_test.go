@@ -1,6 +1,7 @@
 package clickhouse
 
 import (
+	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -30,13 +31,8 @@ func (x promIndex) add(name string, p *telemetry.Point, labels map[string]string
 	if p.Stale() {
 		return
 	}
-	key := name
-	for _, m := range []map[string]string{p.Resource, labels} {
-		key += "|"
-		for _, k := range slices.Sorted(maps.Keys(m)) {
-			key += k + "=" + m[k] + ","
-		}
-	}
+	// fmt prints maps by their keys.
+	key := fmt.Sprint(name, p.Resource, labels)
 	if x[key] == nil {
 		x[key] = &promSeries{name: name, resource: p.Resource, labels: labels}
 	}

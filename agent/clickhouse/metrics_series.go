@@ -22,8 +22,8 @@ const (
 
 const (
 	// maxSeriesRows bounds the series and steps of one statement: what a round
-	// of some thousand nodes needs.
-	maxSeriesRows = 1_000_000
+	// of a thousand nodes needs.
+	maxSeriesRows = 500_000
 	// maxChunk is the longest time that one statement reads. Every sample of it
 	// is in the server's memory at once (some 30 bytes each), so that a month
 	// is read day by day and joined here.

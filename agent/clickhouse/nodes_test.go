@@ -276,3 +276,35 @@ func TestOneNodeInTwoResources(t *testing.T) {
 	longer := promOf(telemetry.Rows{Sums: twice.Sums[3:]}).increase(fiveMinutes(), "node_vmstat_pgfault", where()) / 300
 	checkNear(t, "scraped twice", oneNode(t, twice).VMStat.PgFaultPerSec, longer)
 }
+
+// Federation takes the types and the resource away; the node is the same.
+func TestFederatedNodeReadsAsItself(t *testing.T) {
+	t.Parallel()
+	direct := exporter("10.0.0.1")
+	rows := telemetry.Rows{
+		Sums: slices.Concat(
+			counter(cpuSeconds, direct, pairs{"cpu": "0", "mode": "idle"}, -5*sec, min15, 100, 106, 112),
+			counter(cpuSeconds, direct, pairs{"cpu": "0", "mode": "user"}, -5*sec, min15, 10, 16, 3),
+			counter("node_network_receive_bytes_total", direct, pairs{"device": "eth0"}, -5*sec, min15, 0, 500, 900)),
+		Gauges: gauge("node_load1", direct, pairs{}, -5*sec, min15, 2),
+	}
+	var federated telemetry.Rows
+	again := func(p telemetry.Point, v float64) {
+		p.Resource = telemetry.Attributes{"service.name": "federate", "server.address": "10.9.9.9"}
+		p.Attributes = telemetry.Attributes(pairs(p.Attributes).with("exported_instance", "10.0.0.1:9100"))
+		federated.Gauges = append(federated.Gauges, telemetry.GaugePoint{Point: p, Value: v})
+	}
+	for _, p := range rows.Sums {
+		again(p.Point, p.Value)
+	}
+	for _, p := range rows.Gauges {
+		again(p.Point, p.Value)
+	}
+	want := oneNode(t, rows)
+	if want.CPU.UsagePct == 0 || want.Networks[0].RxBytesPerSec == 0 {
+		t.Fatalf("node %+v has holes", want)
+	}
+	checkEqual(t, "federated", oneNode(t, federated), want)
+	both := telemetry.Rows{Sums: rows.Sums, Gauges: slices.Concat(rows.Gauges, federated.Gauges)}
+	checkEqual(t, "both ways at once", oneNode(t, both), want)
+}

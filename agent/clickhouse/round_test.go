@@ -26,10 +26,20 @@ func TestRoundOfTheCapture(t *testing.T) {
 	s, _ := testStore(t, rows)
 	round, prom, w := s.Round(t.Context(), testNow), promOf(rows), fiveMinutes()
 
-	t.Run("nodes", func(t *testing.T) { checkCapturedNodes(t, round, prom, w) })
-	t.Run("ingress", func(t *testing.T) { checkCapturedIngress(t, round, prom, w) })
-	t.Run("mesh", func(t *testing.T) { checkCapturedMesh(t, round, prom, w) })
+	t.Run("nodes", func(t *testing.T) {
+		t.Parallel()
+		checkCapturedNodes(t, round, prom, w)
+	})
+	t.Run("ingress", func(t *testing.T) {
+		t.Parallel()
+		checkCapturedIngress(t, round, prom, w)
+	})
+	t.Run("mesh", func(t *testing.T) {
+		t.Parallel()
+		checkCapturedMesh(t, round, prom, w)
+	})
 	t.Run("overview", func(t *testing.T) {
+		t.Parallel()
 		topology, err := round.TracesTopology()
 		if err != nil || len(topology.Nodes) == 0 || len(topology.Edges) == 0 {
 			t.Errorf("topology %+v, error %v", topology, err)
@@ -44,6 +54,7 @@ func TestRoundOfTheCapture(t *testing.T) {
 		}
 	})
 	t.Run("section over another range", func(t *testing.T) {
+		t.Parallel()
 		r := detail.Section{Name: model.SectionSLOIngress, Range: before(9 * time.Minute)}
 		data, meta, err := s.Section(t.Context(), r)
 		list, _ := data.([]model.IngressSLO)
@@ -64,6 +75,7 @@ func TestRoundOfTheCapture(t *testing.T) {
 }
 
 func checkCapturedNodes(t *testing.T, round *Round, prom promIndex, w window) {
+	t.Helper()
 	nodes, err := round.MetricsNodes()
 	if err != nil || len(nodes) != 3 {
 		t.Fatalf("%d nodes, error %v; want 3", len(nodes), err)
@@ -96,6 +108,7 @@ func checkCapturedNodes(t *testing.T, round *Round, prom promIndex, w window) {
 }
 
 func checkCapturedIngress(t *testing.T, round *Round, prom promIndex, w window) {
+	t.Helper()
 	list, err := round.SLOIngress()
 	if err != nil || len(list) != 6 {
 		t.Fatalf("%d ingress services, error %v; want 6", len(list), err)
@@ -123,6 +136,7 @@ func checkCapturedIngress(t *testing.T, round *Round, prom promIndex, w window) 
 }
 
 func checkCapturedMesh(t *testing.T, round *Round, prom promIndex, w window) {
+	t.Helper()
 	services, err := round.SLOServices()
 	if err != nil || len(services) != 9 {
 		t.Fatalf("%d mesh services, error %v; want 9", len(services), err)
