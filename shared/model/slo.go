@@ -87,8 +87,8 @@ type SLOSeries struct {
 	Points    []SLOPoint `json:"points"`
 }
 
-// SLOPoint is one interval, stamped with its end. A point without requests has
-// rps 0 and success rate 100: nothing failed.
+// SLOPoint is one interval, stamped with its end. An interval without requests
+// has no point: its success rate is undefined.
 type SLOPoint struct {
 	Timestamp   Time    `json:"timestamp"`
 	RPS         float64 `json:"rps"`
