@@ -70,32 +70,33 @@ func quantileOf(q query, level, scale float64, buckets string) query {
 	return q
 }
 
-func (w *world) ask(t *testing.T, expr string) promql.Vector {
-	t.Helper()
-	return w.prom.query(t, w.expression(expr), w.at)
-}
-
 func (w *world) expression(expr string) string {
 	return strings.ReplaceAll(expr, "$w", fmt.Sprintf("%dms", w.window.Milliseconds()))
 }
 
-// values evaluates an expression of a query by id; NaN is no value.
+// values evaluates an expression of a query by id, at the ends of all steps if
+// there are any; NaN is no value.
 func (q *query) values(t *testing.T, w *world, expr string) map[id]float64 {
 	t.Helper()
+	expr = w.expression(expr)
 	if q.buckets != 0 {
-		return q.perBucket(w.ask(t, expr))
+		return q.perBucket(w.prom.query(t, expr, w.at))
 	}
 	out := make(map[id]float64)
-	for _, s := range w.ask(t, expr) {
-		if !math.IsNaN(s.F) {
-			out[q.id(s)] = s.F
+	for _, at := range w.ends() {
+		for _, s := range w.prom.query(t, expr, at) {
+			if !math.IsNaN(s.F) {
+				key := q.id(s)
+				key.at = w.mark(at)
+				out[key] = s.F
+			}
 		}
 	}
 	return out
 }
 
 func (q *query) id(s promql.Sample) id {
-	return id{joined(s, q.row), q.field, joined(s, q.part)}
+	return id{row: joined(s, q.row), field: q.field, part: joined(s, q.part)}
 }
 
 func joined(s promql.Sample, names []string) string {
@@ -116,8 +117,12 @@ func (s *suite) compare(t *testing.T, w *world) (differences []difference, compa
 		t.Fatal(err)
 	}
 	known := make(map[string]bool)
-	for i := range s.queries {
-		q := &s.queries[i]
+	queries := s.queries
+	if s.stepped != nil {
+		queries = s.stepped(w.moment)
+	}
+	for i := range queries {
+		q := &queries[i]
 		known[q.field] = true
 		theirs := q.values(t, w, q.expr)
 		ids := make(map[id]bool)
@@ -130,7 +135,7 @@ func (s *suite) compare(t *testing.T, w *world) (differences []difference, compa
 			}
 		}
 		for key := range ids {
-			if !ours.rows[key.row] && !q.presence {
+			if !ours.rows[key.row+key.at] && !q.presence {
 				continue // the query for presence decides
 			}
 			compared++
@@ -191,13 +196,13 @@ func (s *suite) run(t *testing.T) {
 	began := time.Now()
 	for batch := range *batchFlag {
 		at := seed + batch*1_000_000
-		m := genMoment().Example(at)
+		m := s.moments().Example(at)
 		generator := rapid.Custom(func(t *rapid.T) testCase { return s.generate(t, m) })
 		list := make([]testCase, s.size)
 		for i := range list {
 			list[i] = generator.Example(at + 1 + i)
 		}
-		differences, n := s.compare(t, newWorld(t, m, list))
+		differences, n := s.compare(t, s.newWorld(t, m, list))
 		compared += n
 		cases += len(list)
 		if len(differences) > 0 {
@@ -230,14 +235,14 @@ func (s *suite) least(t *testing.T, m moment, cases []testCase, differences []di
 		if len(tries) == 0 {
 			break
 		}
-		differences, _ := s.compare(t, newWorld(t, m, tries))
+		differences, _ := s.compare(t, s.newWorld(t, m, tries))
 		if len(differences) == 0 {
 			break
 		}
 		best, found = smallest(tries, failing(differences))
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "The window is (%s, %s]; the case:\n%s", m.at.Add(-m.window).Format("15:04:05.000"), m.at.Format("15:04:05.000"), best)
+	fmt.Fprintf(&b, "The window is %s; the case:\n%s", m, best)
 	for _, d := range found {
 		fmt.Fprintf(&b, "  %s\n", d)
 	}
@@ -309,7 +314,7 @@ func (q *query) perBucket(v promql.Vector) map[id]float64 {
 		before := 0.0
 		for _, b := range buckets {
 			if !math.IsInf(b.le, 1) {
-				out[id{row, q.field, bound(b.le * q.buckets)}] = max(0, b.count-before)
+				out[id{row: row, field: q.field, part: bound(b.le * q.buckets)}] = max(0, b.count-before)
 			}
 			before = max(before, b.count)
 		}

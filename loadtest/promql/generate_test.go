@@ -7,10 +7,40 @@ import (
 	"pgregory.net/rapid"
 )
 
-// moment is what all cases of a batch are asked about: the window that ends at.
+// moment is what all cases of a batch are asked about: the window that ends at,
+// or the steps that it is cut into.
 type moment struct {
 	at     time.Time
 	window time.Duration
+	step   time.Duration // 0 is no steps
+}
+
+func (m moment) String() string {
+	const layout = "15:04:05.000"
+	text := "(" + m.at.Add(-m.window).Format(layout) + ", " + m.at.Format(layout) + "]"
+	if m.step > 0 {
+		text += " in steps of " + m.step.String()
+	}
+	return text
+}
+
+// ends are the instants that have a value each.
+func (m moment) ends() []time.Time {
+	out := []time.Time{m.at}
+	if m.step > 0 {
+		for at := m.at.Add(-m.step); at.After(m.at.Add(-m.window)); at = at.Add(-m.step) {
+			out = append(out, at)
+		}
+	}
+	return out
+}
+
+// mark tells the values of several instants apart.
+func (m moment) mark(at time.Time) string {
+	if m.step == 0 {
+		return ""
+	}
+	return at.UTC().Format(time.RFC3339Nano)
 }
 
 func (m moment) from() int64 { return m.at.Add(-m.window).Unix() }
@@ -25,6 +55,16 @@ func genMoment() *rapid.Generator[moment] {
 			at:     day.Add(time.Duration(second)*time.Second + time.Duration(ms)*time.Millisecond),
 			window: rapid.SampledFrom([]time.Duration{time.Minute, 2 * time.Minute, 5 * time.Minute, 5 * time.Minute, 15 * time.Minute}).Draw(t, "window"),
 		}
+	})
+}
+
+// genSteps draws the instant and a few steps before it.
+func genSteps() *rapid.Generator[moment] {
+	return rapid.Custom(func(t *rapid.T) moment {
+		m := genMoment().Draw(t, "moment")
+		m.step = rapid.SampledFrom([]time.Duration{15 * time.Second, time.Minute, 2 * time.Minute, 7 * time.Minute}).Draw(t, "step")
+		m.window = m.step * time.Duration(rapid.IntRange(1, 8).Draw(t, "steps"))
+		return m
 	})
 }
 

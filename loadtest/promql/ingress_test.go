@@ -13,7 +13,7 @@ func TestIngress(t *testing.T) {
 	t.Parallel()
 	traefik, nginx := traefikSource(), nginxSource()
 	s := suite{
-		generate: genIngress, report: reportIngress, size: 150,
+		moments: genMoment, generate: genIngress, report: reportIngress, size: 150,
 		queries: append(traefik.queries(), nginx.queries()...),
 	}
 	s.run(t)

@@ -16,7 +16,7 @@ func TestMeshServices(t *testing.T) {
 	t.Parallel()
 	linkerd, istio := linkerdInbound(), istioServices()
 	s := suite{
-		generate: genMesh, report: reportServices, size: 100,
+		moments: genMoment, generate: genMesh, report: reportServices, size: 100,
 		queries: append(linkerd.queries(), istio.queries()...),
 	}
 	s.run(t)
@@ -28,7 +28,7 @@ func TestMeshEdges(t *testing.T) {
 	t.Parallel()
 	linkerd, istio := linkerdOutbound(), istioEdges()
 	s := suite{
-		generate: genMesh, report: reportEdges, size: 100,
+		moments: genMoment, generate: genMesh, report: reportEdges, size: 100,
 		queries: append(linkerd.queries(), istio.queries()...),
 	}
 	s.run(t)

@@ -13,7 +13,7 @@ import (
 // TestNodes compares metrics.nodes with the queries of node dashboards.
 func TestNodes(t *testing.T) {
 	t.Parallel()
-	s := suite{generate: genNode, report: reportNodes, queries: nodeQueries(), size: 60}
+	s := suite{moments: genMoment, generate: genNode, report: reportNodes, queries: nodeQueries(), size: 60}
 	s.run(t)
 }
 

@@ -25,7 +25,7 @@ func newPrometheus(t *testing.T) *prometheus {
 	t.Helper()
 	options := tsdb.DefaultOptions()
 	// One block holds all, so that samples may come series by series.
-	options.MinBlockDuration = (24 * time.Hour).Milliseconds()
+	options.MinBlockDuration = (30 * 24 * time.Hour).Milliseconds()
 	options.MaxBlockDuration = options.MinBlockDuration
 	options.RetentionDuration = 0
 	db, err := tsdb.Open(t.TempDir(), nil, nil, options, nil)

@@ -23,6 +23,7 @@ type sloSource struct {
 	method   string   // likewise
 	counts   bool     // totals and buckets are reported
 	levels   []int    // the percentiles that are reported
+	steps    *moment  // the rates are those of steps; nil for those of the window
 }
 
 // with adds a matcher to a metric.
@@ -38,6 +39,9 @@ func (s *sloSource) sum(function string, more []string, selectors ...string) str
 	terms := make([]string, len(selectors))
 	for i, selector := range selectors {
 		terms[i] = fmt.Sprintf("%s(%s[$w])", function, selector)
+		if s.steps != nil {
+			terms[i] = stepRate(*s.steps, selector)
+		}
 	}
 	by := append(append([]string{}, s.row...), more...)
 	return fmt.Sprintf("sum by (%s) (%s)", strings.Join(by, ", "), strings.Join(terms, " or "))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -24,12 +25,13 @@ func TestMain(m *testing.M) { os.Exit(engine.Run(m)) }
 type world struct {
 	moment
 
+	cases []testCase
 	store *clickhouse.Store
 	prom  *prometheus
 }
 
 // newWorld loads the cases; the i-th is named nameOf(i).
-func newWorld(t *testing.T, m moment, cases []testCase) *world {
+func (s *suite) newWorld(t *testing.T, m moment, cases []testCase) *world {
 	t.Helper()
 	var rows telemetry.Rows
 	for i, c := range cases {
@@ -37,8 +39,14 @@ func newWorld(t *testing.T, m moment, cases []testCase) *world {
 			c.series[j].rows(&rows, nameOf(i))
 		}
 	}
-	w := &world{moment: m, store: newStore(t, m, &rows), prom: newPrometheus(t)}
-	w.prom.load(t, cases)
+	w := &world{moment: m, cases: cases, store: newStore(t, m, &rows), prom: newPrometheus(t)}
+	reference := slices.Clone(cases)
+	if s.reference != nil {
+		for i, c := range cases {
+			reference[i] = s.reference(c)
+		}
+	}
+	w.prom.load(t, reference)
 	return w
 }
 
@@ -86,13 +94,18 @@ func shuffledMap(column string) string {
 // what of the row it is about (a device, a status code).
 type id struct {
 	row, field, part string
+	at               string // of a step
 }
 
 func (i id) String() string {
-	if i.part == "" {
-		return i.row + " " + i.field
+	text := i.row + " " + i.field
+	if i.part != "" {
+		text += "{" + i.part + "}"
 	}
-	return i.row + " " + i.field + "{" + i.part + "}"
+	if i.at != "" {
+		text += " at " + i.at
+	}
+	return text
 }
 
 // reported are the numbers of a section. rows are the rows that it lists.
@@ -106,18 +119,28 @@ func newReported() reported {
 }
 
 func (r reported) set(row, field, part string, v float64) {
-	r.rows[row] = true
-	r.values[id{row, field, part}] = v
+	r.setAt(row, field, part, "", v)
+}
+
+func (r reported) setAt(row, field, part, at string, v float64) {
+	r.rows[row+at] = true
+	r.values[id{row, field, part, at}] = v
 }
 
 // suite compares one source of numbers.
 type suite struct {
+	// moments draws what a batch is asked about.
+	moments func() *rapid.Generator[moment]
 	// generate draws one case.
 	generate func(t *rapid.T, m moment) testCase
 	// report asks our store.
 	report func(ctx context.Context, w *world) (reported, error)
 	// queries are what a panel of the same numbers would ask.
 	queries []query
+	// stepped are the queries instead where they depend on the steps.
+	stepped func(m moment) []query
+	// reference turns a case into what Prometheus has of it; nil changes nothing.
+	reference func(testCase) testCase
 	// size is how many cases share a load.
 	size int
 }
