@@ -37,7 +37,7 @@ func (d *demo) startEngine(ctx context.Context, c cluster) error {
 	err := d.server(proc.Spec{Name: name, Path: d.binary("chdb"), Args: []string{
 		"serve", "--listen", d.cfg.address(c.engine), "--database", c.database,
 		"--data", filepath.Join(d.dir, string(c.id)),
-	}})
+	}}, "")
 	if err != nil {
 		return err
 	}

@@ -144,8 +144,9 @@ func (d *demo) breaks(err error) {
 	}
 }
 
-// server starts a child that the demo cannot go on without.
-func (d *demo) server(spec proc.Spec) error {
+// server starts a child that the demo cannot go on without; log is the file of
+// its last words, "" for none.
+func (d *demo) server(spec proc.Spec, log string) error {
 	spec.Output = d.cfg.Output
 	p, err := proc.Start(spec)
 	if err != nil {
@@ -156,7 +157,7 @@ func (d *demo) server(spec proc.Spec) error {
 		select {
 		case <-stopping:
 		case <-p.Done():
-			d.breaks(fmt.Errorf("%s ended: %w", spec.Name, errors.Join(p.Err(), errors.New("the demo cannot go on without it"))))
+			d.breaks(fmt.Errorf("%s ended (%v) and the demo cannot go on without it%s", spec.Name, p.Err(), lastWords(log)))
 		}
 	}()
 	d.onStop(func() {
@@ -164,6 +165,19 @@ func (d *demo) server(spec proc.Spec) error {
 		p.Stop()
 	})
 	return nil
+}
+
+// lastWords is the end of a log file.
+func lastWords(file string) string {
+	if file == "" {
+		return ""
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return ""
+	}
+	const most = 1000
+	return "; its log ends with:\n" + string(text[max(0, len(text)-most):])
 }
 
 // replica starts a child that is started again when it dies, as Kubernetes does.

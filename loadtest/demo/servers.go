@@ -38,10 +38,11 @@ func (d *demo) startRedis(ctx context.Context) error {
 		return fmt.Errorf("redis: %w", err)
 	}
 	d.say("Redis: %s on %s", path, address)
+	log := filepath.Join(dir, "redis.log") // its warnings are about machines that keep data
 	err = d.server(proc.Spec{Name: "redis", Path: path, Args: []string{
 		"--bind", host, "--port", strconv.Itoa(d.cfg.Port + offsetRedis),
-		"--save", "", "--appendonly", "no", "--dir", dir, "--loglevel", "warning",
-	}})
+		"--save", "", "--appendonly", "no", "--dir", dir, "--logfile", log,
+	}}, log)
 	if err != nil {
 		return err
 	}
