@@ -102,7 +102,16 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 
 	group, gctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return a.collector.Run(gctx) })
-	group.Go(func() error { return a.bus.Run(gctx) })
+	group.Go(func() error {
+		err := a.bus.Run(gctx)
+		if gctx.Err() == nil {
+			return fmt.Errorf("agent: the bus ended on its own: %w", err)
+		}
+		if err != nil { // Redis is away at the end: nothing is lost, so it is no failure
+			a.cfg.Logger.WarnContext(gctx, "commands could not be handed back; another agent takes them when this one's beat has run out", "error", err)
+		}
+		return nil
+	})
 	err = group.Wait()
 	endBeat()
 	<-beats

@@ -4,19 +4,15 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"log/slog"
-	"os"
-	"os/signal"
-	"runtime/debug"
 	"strconv"
-	"syscall"
 	"time"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/atlhyper/observe/agent"
 	"github.com/atlhyper/observe/agent/clickhouse"
+	"github.com/atlhyper/observe/cmd/internal/cli"
+	"github.com/atlhyper/observe/redis/conn"
 )
 
 // flags are also read from the environment: --cluster-id is ATLHYPER_CLUSTER_ID.
@@ -42,33 +38,24 @@ type flags struct {
 	ExpHistogramTable string `help:"Table of exponential histograms." default:"${exp_histogram}"`
 	SummaryTable      string `help:"Table of summaries." default:"${summary}"`
 
-	LogLevel  slog.Level `help:"debug, info, warn or error." default:"info"`
-	LogFormat string     `help:"text or json." enum:"text,json" default:"text"`
+	cli.Log
 
-	Version kong.VersionFlag `help:"Print the version and exit."`
+	Version kong.VersionFlag `help:"Print the version and exit." env:"-"`
 }
 
 func main() {
 	var f flags
-	kong.Parse(&f,
-		kong.Name("agent"),
-		kong.Description("The agent of one cluster: publishes its dashboards to Redis and answers detail queries."),
-		kong.DefaultEnvars("ATLHYPER"),
-		defaults(),
-	)
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	if err := run(ctx, f); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
+	kong.Parse(&f, options()...)
+	cli.Main(func(ctx context.Context) error { return run(ctx, f) })
 }
 
 func run(ctx context.Context, f flags) error {
+	logger := f.Logger()
+	conn.LibraryLog(logger)
 	a, err := agent.New(agent.Config{
 		ClusterID: f.ClusterID,
 		Instance:  f.Instance,
-		Version:   version(),
+		Version:   cli.Version(),
 		Redis:     f.Redis,
 		ClickHouse: clickhouse.Config{
 			DSN: f.Clickhouse, Database: f.Database,
@@ -83,7 +70,7 @@ func run(ctx context.Context, f flags) error {
 		CompressAbove:  f.CompressAbove,
 		Slots:          f.Slots,
 		MaxReplyBytes:  f.MaxReplyBytes,
-		Logger:         f.logger(),
+		Logger:         logger,
 	})
 	if err != nil {
 		return err
@@ -91,12 +78,8 @@ func run(ctx context.Context, f flags) error {
 	return a.Run(ctx)
 }
 
-func (f flags) logger() *slog.Logger {
-	options := &slog.HandlerOptions{Level: f.LogLevel}
-	if f.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(os.Stderr, options))
-	}
-	return slog.New(slog.NewTextHandler(os.Stderr, options))
+func options() []kong.Option {
+	return cli.Options("agent", "The agent of one cluster: publishes its dashboards to Redis and answers detail queries.", defaults())
 }
 
 func defaults() kong.Vars {
@@ -116,13 +99,5 @@ func defaults() kong.Vars {
 		"histogram":       tables.Histogram,
 		"exp_histogram":   tables.ExpHistogram,
 		"summary":         tables.Summary,
-		"version":         version(),
 	}
-}
-
-func version() string {
-	if info, ok := debug.ReadBuildInfo(); ok {
-		return info.Main.Version
-	}
-	return "unknown"
 }

@@ -6,17 +6,16 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/alecthomas/kong"
 
+	"github.com/atlhyper/observe/cmd/internal/cli"
 	"github.com/atlhyper/observe/loadtest/demo"
 )
 
-type cli struct {
+type commands struct {
 	Demo demoCmd `cmd:"" help:"Run the whole thing on this machine until Ctrl-C: Redis, two clusters with telemetry and an agent each, two masters, a balancer."`
 }
 
@@ -31,12 +30,12 @@ type demoCmd struct {
 }
 
 func main() {
-	var c cli
-	kctx := kong.Parse(&c, kong.Name("atlhyper"), kong.Description("The operator's tool of AtlHyper Observe."), kong.DefaultEnvars("ATLHYPER"))
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	kctx.BindTo(ctx, (*context.Context)(nil))
-	kctx.FatalIfErrorf(kctx.Run())
+	var c commands
+	kctx := kong.Parse(&c, cli.Options("atlhyper", "The operator's tool of AtlHyper Observe.", nil)...)
+	cli.Main(func(ctx context.Context) error {
+		kctx.BindTo(ctx, (*context.Context)(nil))
+		return kctx.Run()
+	})
 }
 
 // Run runs the demo until ctx ends.

@@ -5,18 +5,15 @@ package main
 import (
 	"context"
 	"fmt"
-	"log/slog"
-	"os"
-	"os/signal"
-	"runtime/debug"
 	"strconv"
-	"syscall"
 	"time"
 
 	"github.com/alecthomas/kong"
 
+	"github.com/atlhyper/observe/cmd/internal/cli"
 	"github.com/atlhyper/observe/master"
 	"github.com/atlhyper/observe/master/api"
+	"github.com/atlhyper/observe/redis/conn"
 )
 
 // flags are also read from the environment: --max-range is ATLHYPER_MAX_RANGE.
@@ -36,8 +33,7 @@ type flags struct {
 	DrainDelay   time.Duration `help:"How long to go on accepting at the end, while /readyz already fails." default:"0s"`
 	DrainTimeout time.Duration `help:"How long requests under way may take to finish at the end." default:"${drain_timeout}"`
 
-	LogLevel  slog.Level `help:"debug, info, warn or error." default:"info"`
-	LogFormat string     `help:"text or json." enum:"text,json" default:"text"`
+	cli.Log
 
 	Version kong.VersionFlag `help:"Print the version and exit." env:"-"`
 }
@@ -58,15 +54,12 @@ func (d *duration) UnmarshalText(text []byte) error {
 func main() {
 	var f flags
 	kong.Parse(&f, options()...)
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	if err := run(ctx, f); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
+	cli.Main(func(ctx context.Context) error { return run(ctx, f) })
 }
 
 func run(ctx context.Context, f flags) error {
+	logger := f.Logger()
+	conn.LibraryLog(logger)
 	m, err := master.New(master.Config{
 		Listen:        f.Listen,
 		Redis:         f.Redis,
@@ -79,7 +72,7 @@ func run(ctx context.Context, f flags) error {
 		MaxReplyBytes: f.MaxReplyBytes,
 		DrainDelay:    f.DrainDelay,
 		DrainTimeout:  f.DrainTimeout,
-		Logger:        f.logger(),
+		Logger:        logger,
 	})
 	if err != nil {
 		return err
@@ -87,25 +80,12 @@ func run(ctx context.Context, f flags) error {
 	return m.Run(ctx)
 }
 
-func (f flags) logger() *slog.Logger {
-	options := &slog.HandlerOptions{Level: f.LogLevel}
-	if f.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(os.Stderr, options))
-	}
-	return slog.New(slog.NewTextHandler(os.Stderr, options))
-}
-
 func options() []kong.Option {
-	return []kong.Option{
-		kong.Name("master"),
-		kong.Description("The web API of AtlHyper Observe: serves from Redis what the agents of all clusters put there."),
-		kong.DefaultEnvars("ATLHYPER"),
-		defaults(),
-	}
+	return cli.Options("master", "The web API of AtlHyper Observe: serves from Redis what the agents of all clusters put there.", defaults())
 }
 
 func defaults() kong.Vars {
-	vars := kong.Vars{
+	return kong.Vars{
 		"listen":        master.DefaultListen,
 		"redis":         master.DefaultRedis,
 		"max_range":     api.FormatDuration(master.DefaultMaxRange),
@@ -115,10 +95,5 @@ func defaults() kong.Vars {
 		"max_queue":     strconv.Itoa(master.DefaultMaxQueue),
 		"max_reply":     strconv.Itoa(master.DefaultMaxReply),
 		"drain_timeout": master.DefaultDrainTimeout.String(),
-		"version":       "unknown",
 	}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		vars["version"] = info.Main.Version
-	}
-	return vars
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/atlhyper/observe/cmd/internal/clitest"
 	"github.com/atlhyper/observe/master"
 )
 
@@ -71,4 +72,8 @@ func TestRun(t *testing.T) {
 	if err := run(t.Context(), f); err == nil {
 		t.Error("a bad URL of Redis was accepted")
 	}
+}
+
+func TestREADMENamesEveryFlag(t *testing.T) {
+	clitest.CheckREADME(t, "../..", &flags{}, options()...)
 }

@@ -1,0 +1,58 @@
+// Package cli is what the commands share: signals, logging flags, the version.
+package cli
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// Log are the logging flags; embed it.
+type Log struct {
+	LogLevel  slog.Level `help:"debug, info, warn or error." default:"info"`
+	LogFormat string     `help:"text or json." enum:"text,json" default:"text"`
+}
+
+// Logger writes to standard error as the flags say.
+func (l Log) Logger() *slog.Logger {
+	options := &slog.HandlerOptions{Level: l.LogLevel}
+	if l.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(os.Stderr, options))
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, options))
+}
+
+// Options are those of every command. Each flag can be given as an environment
+// variable, too: --max-range as ATLHYPER_MAX_RANGE.
+func Options(name, description string, defaults kong.Vars) []kong.Option {
+	return []kong.Option{
+		kong.Name(name), kong.Description(description), kong.DefaultEnvars("ATLHYPER"),
+		defaults, kong.Vars{"version": Version()},
+	}
+}
+
+// Version is the module's version in this build.
+func Version() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		return info.Main.Version
+	}
+	return "unknown"
+}
+
+// Main runs a command until it returns or SIGINT or SIGTERM ends its context; a
+// second signal ends the process at once. It does not return.
+func Main(run func(context.Context) error) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	if err := run(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
