@@ -53,7 +53,7 @@ func publicText(e *clickhouse.Exception) string {
 	if e.Code == codeSyntaxError {
 		return "syntax error" // all the rest of its text is the statement
 	}
-	text := e.Message
+	text := strings.ToValidUTF8(e.Message, "?")
 	if cut := afterTheReason.FindStringIndex(text); cut != nil {
 		text = text[:cut[0]]
 	}
