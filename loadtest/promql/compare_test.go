@@ -206,7 +206,7 @@ func (s *suite) run(t *testing.T) {
 		compared += n
 		cases += len(list)
 		if len(differences) > 0 {
-			t.Fatalf("seed %d: %d of %d numbers differ\n%s", seed, len(differences), n, s.least(t, m, list, differences))
+			t.Fatalf("seed %d: %d of %d numbers differ, of %v\n%s", seed, len(differences), n, fields(differences), s.least(t, m, list, differences))
 		}
 	}
 	t.Logf("seed %d: %d cases, %d numbers compared in %s", seed, cases, compared, time.Since(began).Round(time.Millisecond))
@@ -324,3 +324,12 @@ func (q *query) perBucket(v promql.Vector) map[id]float64 {
 
 // bound is the name of a bucket.
 func bound(ms float64) string { return fmt.Sprintf("%.9g", ms) }
+
+// fields counts differences by field.
+func fields(differences []difference) map[string]int {
+	out := make(map[string]int)
+	for _, d := range differences {
+		out[d.field]++
+	}
+	return out
+}

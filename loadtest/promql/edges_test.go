@@ -29,6 +29,10 @@ func staleAt(points []point, i int) []point {
 func TestEdges(t *testing.T) {
 	t.Parallel()
 	type at = []int64
+	var (
+		names []string
+		cases []testCase
+	)
 	for name, points := range map[string][]point{
 		"no sample in the window":             sampled(at{-60, -30}, 1, 2),
 		"a single sample":                     sampled(at{150}, 7),
@@ -57,13 +61,12 @@ func TestEdges(t *testing.T) {
 		"a long gap":                          sampled(at{10, 20, 280, 290}, 50, 60, 70, 80),
 		"a second apart":                      sampled(at{299, 300}, 50, 60),
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := edgeSuite()
-			if differences, _ := s.compare(t, s.newWorld(t, edgeMoment(), []testCase{edgeCase(points)})); len(differences) > 0 {
-				t.Errorf("%s%v", edgeCase(points), differences)
-			}
-		})
+		names, cases = append(names, name), append(cases, edgeCase(points))
+	}
+	s := edgeSuite()
+	differences, _ := s.compare(t, s.newWorld(t, edgeMoment(), cases))
+	for i, list := range failing(differences) {
+		t.Errorf("%s:\n%s%v", names[i], cases[i], list)
 	}
 }
 

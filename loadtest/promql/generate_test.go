@@ -110,6 +110,9 @@ type fate struct {
 // which of those leave a stale row, and which rows are written twice.
 func genFate(t *rapid.T, n int) fate {
 	f := fate{make([]bool, n), make([]bool, n), make([]bool, n)}
+	if n == 0 {
+		return f
+	}
 	born, gone := 0, n
 	if rarely(t, 2, "born inside") {
 		born = rapid.IntRange(0, n-1).Draw(t, "born")

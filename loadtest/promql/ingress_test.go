@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/atlhyper/observe/shared/model"
 )
 
 // TestIngress compares slo.ingress, for Traefik and ingress-nginx.
@@ -49,6 +51,10 @@ func reportIngress(ctx context.Context, w *world) (reported, error) {
 	if err != nil {
 		return reported{}, err
 	}
+	return ingressReported(services), nil
+}
+
+func ingressReported(services []model.IngressSLO) reported {
 	out := newReported()
 	for i := range services {
 		s := &services[i]
@@ -68,7 +74,7 @@ func reportIngress(ctx context.Context, w *world) (reported, error) {
 			out.set(s.ServiceKey, source+".methods", m.Method, float64(m.Count))
 		}
 	}
-	return out, nil
+	return out
 }
 
 func genIngress(t *rapid.T, m moment) testCase {

@@ -23,6 +23,7 @@ type sloSource struct {
 	method   string   // likewise
 	counts   bool     // totals and buckets are reported
 	levels   []int    // the percentiles that are reported
+	shared   bool     // only buckets that all series have count
 	steps    *moment  // the rates are those of steps; nil for those of the window
 }
 
@@ -52,6 +53,22 @@ func (s *sloSource) part(suffix string) string {
 	return strings.Replace(s.duration, "{", suffix+"{", 1) + "}"
 }
 
+// buckets are the histogram's buckets, added up by le; if they are shared, those
+// that all histograms with observations in the window have.
+func (s *sloSource) buckets(function string) string {
+	all := s.sum(function, []string{"le"}, s.part("_bucket"))
+	if !s.shared {
+		return all
+	}
+	var (
+		row  = strings.Join(s.row, ", ")
+		rate = "rate(" + s.part("_bucket") + "[$w])"
+		busy = "(max without (le) (" + rate + ") > 0)"
+	)
+	return fmt.Sprintf("(%s and on (%s, le) (count by (%s, le) (%s and ignoring (le) %s) == on (%s) group_left count by (%s) (%s)))",
+		all, row, row, rate, busy, row, row, busy)
+}
+
 func (s *sloSource) queries() []query {
 	field := func(name string) query { return query{field: s.name + "." + name, row: s.row} }
 	q := func(name, expr string) query {
@@ -73,7 +90,7 @@ func (s *sloSource) queries() []query {
 		q("successRate", "100 * (1 - "+errors+")"),
 		q("avgMs", fmt.Sprintf("%v * %s / %s", s.scale, s.sum("rate", nil, s.part("_sum")), s.sum("rate", nil, s.part("_count")))),
 	}
-	buckets := s.sum("rate", []string{"le"}, s.part("_bucket"))
+	buckets := s.buckets("rate")
 	for _, level := range s.levels {
 		out = append(out, quantileOf(field(fmt.Sprintf("p%dMs", level)), float64(level)/100, s.scale, buckets))
 	}
@@ -97,7 +114,7 @@ func (s *sloSource) queries() []query {
 		out = append(out, q("errorRate", "100 * "+errors))
 	}
 	if s.code != "" {
-		count("latencyBuckets", s.sum("increase", []string{"le"}, s.part("_bucket")))
+		count("latencyBuckets", s.buckets("increase"))
 		out[len(out)-1].buckets = s.scale
 	}
 	return out

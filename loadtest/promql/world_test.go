@@ -69,7 +69,7 @@ func newStore(t *testing.T, m moment, rows *telemetry.Rows) *clickhouse.Store {
 			shuffled, table, shuffledMap("Attributes"), shuffledMap("ResourceAttributes"), sorted, table))
 	}
 	store, err := clickhouse.Open(clickhouse.Config{
-		DSN: srv.DSN(shuffled), RateWindow: m.window, SLOWindow: m.window,
+		DSN: srv.DSN(shuffled), RateWindow: min(m.window, 24*time.Hour), SLOWindow: min(m.window, 24*time.Hour),
 		Clock: func() time.Time { return m.at },
 	})
 	if err != nil {

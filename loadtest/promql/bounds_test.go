@@ -1,0 +1,71 @@
+package promql
+
+import (
+	"fmt"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// TestBoundsChange compares histograms whose bounds change with a restart in the
+// middle of the window: the buckets that both have go on, as do count and sum.
+func TestBoundsChange(t *testing.T) {
+	t.Parallel()
+	source := traefikSource()
+	s := suite{
+		moments: genMoment, report: reportIngress, queries: source.queries(), size: 100,
+		generate: genChangingBounds,
+	}
+	s.run(t)
+}
+
+// genChangingBounds draws a Traefik service whose process restarts with other
+// bounds. A series that a scrape no longer has gets a stale marker.
+func genChangingBounds(t *rapid.T, m moment) testCase {
+	times := genSchedule(t, m)
+	s := series{
+		metric: "traefik_service_request_duration_seconds", table: histogramTable, job: "traefik", instance: "10.0.0.1:9100",
+		labels: map[string]string{"service": caseName + "@kubernetes", "code": "200", "method": "GET", "protocol": "http"},
+	}
+	all := layouts()
+	before, after := rapid.SampledFrom(all).Draw(t, "before"), rapid.SampledFrom(all).Draw(t, "after")
+	split := rapid.IntRange(0, len(times)).Draw(t, "split")
+	old, young := histogram(t, s, times[:split], before), histogram(t, s, times[split:], after)
+	s.points = append(old.points, young.points...)
+	requests := s
+	requests.metric, requests.table = "traefik_service_requests_total", sumTable
+	requests.points = nil
+	for _, p := range s.points {
+		requests.points = append(requests.points, point{at: p.at, value: float64(p.count()), stale: p.stale})
+	}
+	return testCase{[]series{requests, s}}
+}
+
+// TestMixedBounds compares a service whose replicas have other bounds, as during
+// a rollout. sum by (le) of such buckets counts each replica at its own bounds
+// alone, which is no histogram and gives arbitrary quantiles; so the product adds
+// up the buckets that all replicas have, and PromQL is asked for the same.
+func TestMixedBounds(t *testing.T) {
+	t.Parallel()
+	source := traefikSource()
+	source.shared = true
+	s := suite{moments: genMoment, report: reportIngress, queries: source.queries(), size: 100, generate: genMixedBounds}
+	s.run(t)
+}
+
+func genMixedBounds(t *rapid.T, m moment) testCase {
+	all := combinations(map[string][]string{
+		"service": {caseName + "@kubernetes"}, "code": {"200", "503"}, "method": {"GET"}, "protocol": {"http"},
+	})
+	var c testCase
+	for replica, bounds := range rapid.SliceOfN(rapid.SampledFrom(layouts()), 2, 3).Draw(t, "bounds") {
+		times := genSchedule(t, m)
+		for _, labels := range all {
+			s := series{metric: "traefik_service_requests_total", job: "traefik", instance: fmt.Sprintf("10.0.0.%d:9100", replica), labels: labels}
+			c.series = append(c.series, counter(t, s, times))
+			s.metric, s.table = "traefik_service_request_duration_seconds", histogramTable
+			c.series = append(c.series, histogram(t, s, times, bounds))
+		}
+	}
+	return c
+}
