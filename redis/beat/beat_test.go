@@ -1,6 +1,7 @@
 package beat_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -71,7 +72,7 @@ func TestLuaAgrees(t *testing.T) {
 	live := func(value string, now time.Time) string {
 		t.Helper()
 		s, err := c.Eval(t.Context(), beat.Lua+"return beat_live(ARGV[1], tonumber(ARGV[2]), 10000)", nil, value, now.UnixMilli()).Text()
-		if err != nil && err != redis.Nil {
+		if err != nil && !errors.Is(err, redis.Nil) {
 			t.Fatal(err)
 		}
 		return s

@@ -133,7 +133,7 @@ func (r *rig) do(cmd redis.Cmder) {
 func (r *rig) command(id string, change func(*bus.Command)) string {
 	r.t.Helper()
 	cmd := bus.Command{
-		V: bus.Version, ID: id, Kind: "echo", Params: encode(r.t, id), Replica: "m1",
+		V: bus.Version, ID: id, Kind: "echo", Params: encode(r.t, id), Replica: "m2", // m1 would delete what it does not wait for
 		Deadline: time.Now().Add(time.Minute).UnixMilli(),
 	}
 	if change != nil {
@@ -162,19 +162,19 @@ func (r *rig) reply(id string) bus.Reply {
 	return decode[bus.Reply](r.t, []byte(data[0]))
 }
 
-func encode(t testing.TB, v any) []byte {
-	t.Helper()
+func encode(tb testing.TB, v any) []byte {
+	tb.Helper()
 	data, err := codec.Encode(v)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return data
 }
 
-func decode[T any](t testing.TB, data []byte) (v T) {
-	t.Helper()
+func decode[T any](tb testing.TB, data []byte) (v T) {
+	tb.Helper()
 	if err := codec.Decode(data, &v); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return v
 }
@@ -182,15 +182,15 @@ func decode[T any](t testing.TB, data []byte) (v T) {
 // echo answers with the params.
 func echo(_ context.Context, cmd bus.Command) bus.Reply { return bus.Reply{Data: cmd.Params} }
 
-func echoRequest(t testing.TB, v any) bus.Request {
-	t.Helper()
-	return bus.Request{Kind: "echo", Params: encode(t, v), Timeout: 30 * time.Second}
+func echoRequest(tb testing.TB, v any) bus.Request {
+	tb.Helper()
+	return bus.Request{Kind: "echo", Params: encode(tb, v), Timeout: 30 * time.Second}
 }
 
-func wantCode(t testing.TB, err error, code fault.Code) {
-	t.Helper()
+func wantCode(tb testing.TB, err error, code fault.Code) {
+	tb.Helper()
 	if !fault.Is(err, code) {
-		t.Errorf("error = %v, want %s", err, code)
+		tb.Errorf("error = %v, want %s", err, code)
 	}
 }
 

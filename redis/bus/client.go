@@ -136,10 +136,10 @@ func (c *Client) Do(ctx context.Context, cluster key.Cluster, req Request) (Repl
 		// When no answer came, the command may be in the list all the same.
 		switch {
 		case ctx.Err() != nil:
-			c.abandon(ask)
+			c.abandon(ctx, ask)
 			return Reply{}, ctx.Err()
 		case fault.Is(err, fault.StoreUnavailable):
-			c.abandon(ask)
+			c.abandon(ctx, ask)
 		default:
 			c.fetcher.remove(ask)
 		}
@@ -150,10 +150,10 @@ func (c *Client) Do(ctx context.Context, cluster key.Cluster, req Request) (Repl
 		c.fetcher.remove(ask)
 		return got.reply, got.err
 	case <-ctx.Done():
-		c.abandon(ask)
+		c.abandon(ctx, ask)
 		return Reply{}, ctx.Err()
 	case <-timer.C:
-		c.abandon(ask)
+		c.abandon(ctx, ask)
 		return Reply{}, fault.New(fault.Timeout, "the agents of cluster %s did not answer within %s", cluster, req.Timeout)
 	}
 }
@@ -283,14 +283,14 @@ return taken
 
 // abandon takes the command back in the background: the caller has gone. Until it
 // is done the command counts as waiting, which bounds how many there are.
-func (c *Client) abandon(a *ask) {
+func (c *Client) abandon(ctx context.Context, a *ask) {
 	c.parting.Go(func() {
 		defer c.fetcher.remove(a)
 		// The clients' own time-outs bound it.
-		_, err := c.takeBack.Run(context.Background(), c.clients.Normal,
+		_, err := c.takeBack.Run(context.WithoutCancel(ctx), c.clients.Normal,
 			[]string{a.cluster.Commands()}, a.raw, a.cluster.Cancels(), a.id)
 		if err != nil {
-			c.cfg.Logger.Debug("a command could not be taken back", "cluster", a.cluster, "id", a.id, "error", err)
+			c.cfg.Logger.DebugContext(ctx, "a command could not be taken back", "cluster", a.cluster, "id", a.id, "error", err)
 		}
 	})
 }

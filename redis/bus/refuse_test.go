@@ -2,6 +2,7 @@ package bus_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -83,7 +84,7 @@ func TestQueueAndWaitersAreBounded(t *testing.T) {
 	// Who hangs up leaves nothing behind.
 	cancel()
 	for range 4 {
-		if err := <-done; err != context.Canceled {
+		if err := <-done; !errors.Is(err, context.Canceled) {
 			t.Errorf("Do after cancel = %v, want %v", err, context.Canceled)
 		}
 	}
@@ -190,7 +191,7 @@ func TestDeadlineIsAnswered(t *testing.T) {
 	if got := r.reply("slow").Code; got != fault.Timeout {
 		t.Errorf("code %q, want %q", got, fault.Timeout)
 	}
-	if err := <-ended; err != context.DeadlineExceeded {
+	if err := <-ended; !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("the handler's context ended with %v", err)
 	}
 	// Its slot is not free until it returns, but it does not hold up a shutdown.

@@ -26,8 +26,10 @@ const (
 // nothing. Ages and deadlines are taken on it, never on two machines' clocks.
 type Clock struct {
 	measure func(context.Context) (time.Time, error)
-	timeout time.Duration
 	logger  *slog.Logger
+	// refresh is Sync with a time limit of its own: a clock is read where there is
+	// no context.
+	refresh func() error
 
 	measuring sync.Mutex // held by the one who asks the server
 
@@ -44,7 +46,13 @@ type reading struct {
 }
 
 func newClock(measure func(context.Context) (time.Time, error), timeout time.Duration, logger *slog.Logger) *Clock {
-	return &Clock{measure: measure, timeout: timeout, logger: logger}
+	c := &Clock{measure: measure, logger: logger}
+	c.refresh = func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), min(timeout, clockWait))
+		defer cancel()
+		return c.Sync(ctx)
+	}
+	return c
 }
 
 // Now is the time on Redis's clock, UTC. When no measurement is at hand or it is
@@ -58,7 +66,7 @@ func (c *Clock) Now() time.Time { return c.At(time.Now()) }
 func (c *Clock) At(local time.Time) time.Time {
 	base, due := c.current()
 	if due {
-		base = c.refresh(base)
+		base = c.renew(base)
 	}
 	return base.at(local)
 }
@@ -116,8 +124,8 @@ func (c *Clock) current() (base reading, due bool) {
 	return c.base, due && (c.tried.IsZero() || time.Since(c.tried) > clockRetry)
 }
 
-// refresh measures, unless somebody does: then only those wait who have nothing.
-func (c *Clock) refresh(base reading) reading {
+// renew measures, unless somebody does: then only those wait who have nothing.
+func (c *Clock) renew(base reading) reading {
 	if !c.measuring.TryLock() {
 		if !base.local.IsZero() {
 			return base
@@ -128,9 +136,7 @@ func (c *Clock) refresh(base reading) reading {
 	if again, due := c.current(); !due {
 		return again
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), min(c.timeout, clockWait))
-	defer cancel()
-	if err := c.Sync(ctx); err != nil {
+	if err := c.refresh(); err != nil {
 		c.logger.Debug("Redis's clock cannot be read", "error", err)
 	}
 	again, _ := c.current()

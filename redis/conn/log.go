@@ -17,5 +17,5 @@ type libraryLog struct{ logger *slog.Logger }
 
 // Printf implements the library's logger.
 func (l libraryLog) Printf(ctx context.Context, format string, v ...any) {
-	l.logger.DebugContext(ctx, fmt.Sprintf(format, v...))
+	l.logger.DebugContext(ctx, "Redis library", "says", fmt.Sprintf(format, v...))
 }

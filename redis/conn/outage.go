@@ -31,8 +31,8 @@ func (o *Outage) Note(ctx context.Context, err error) {
 	switch {
 	case !changed:
 	case err != nil:
-		o.Logger.WarnContext(ctx, o.What+" fails; it is tried again", "error", err)
+		o.Logger.WarnContext(ctx, "it fails and is tried again", "what", o.What, "error", err)
 	default:
-		o.Logger.InfoContext(ctx, o.What+" works again")
+		o.Logger.InfoContext(ctx, "it works again", "what", o.What)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -15,11 +16,7 @@ type Script struct{ script *redis.Script }
 
 // NewScript returns the script of parts, put together in order.
 func NewScript(parts ...string) *Script {
-	text := ""
-	for _, p := range parts {
-		text += p
-	}
-	return &Script{script: redis.NewScript(text)}
+	return &Script{script: redis.NewScript(strings.Join(parts, ""))}
 }
 
 // Run runs the script. Errors are those of Unavailable.

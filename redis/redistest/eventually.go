@@ -10,8 +10,8 @@ import (
 const patience = 30 * time.Second
 
 // Eventually polls cond until it is true and fails the test when it never is.
-func Eventually(t testing.TB, what string, cond func() bool) {
-	t.Helper()
+func Eventually(tb testing.TB, what string, cond func() bool) {
+	tb.Helper()
 	ticker := time.NewTicker(2 * time.Millisecond)
 	defer ticker.Stop()
 	limit := time.NewTimer(patience)
@@ -20,9 +20,9 @@ func Eventually(t testing.TB, what string, cond func() bool) {
 		select {
 		case <-ticker.C:
 		case <-limit.C:
-			t.Fatalf("gave up waiting: %s", what)
-		case <-t.Context().Done():
-			t.Fatalf("the test ended before: %s", what)
+			tb.Fatalf("gave up waiting: %s", what)
+		case <-tb.Context().Done():
+			tb.Fatalf("the test ended before: %s", what)
 		}
 	}
 }

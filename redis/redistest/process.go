@@ -1,6 +1,7 @@
 package redistest
 
 import (
+	"context"
 	"errors"
 	"io"
 	"os"
@@ -20,7 +21,7 @@ type process struct {
 // child is gone: Linux sends the parent-death signal when the thread that
 // started the child ends, not when the process does.
 func startProcess(path string, args []string, output io.Writer) (*process, error) {
-	cmd := exec.Command(path, args...)
+	cmd := exec.CommandContext(context.Background(), path, args...)
 	cmd.Stdout, cmd.Stderr = output, output
 	cmd.SysProcAttr = dieWithParent()
 	p := &process{cmd: cmd, exited: make(chan struct{})}

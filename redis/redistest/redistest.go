@@ -52,30 +52,30 @@ func WithArgs(args ...string) Option {
 
 // Start starts a server and waits until it answers. The test fails when there is
 // no redis-server in PATH: what is tested here cannot be tested without one.
-func Start(t testing.TB, opts ...Option) *Server {
-	t.Helper()
+func Start(tb testing.TB, opts ...Option) *Server {
+	tb.Helper()
 	path, err := exec.LookPath("redis-server")
 	if err != nil {
-		t.Fatal("redis-server is not in PATH; the tests need a real one: apt-get install redis-server, or brew install redis")
+		tb.Fatal("redis-server is not in PATH; the tests need a real one: apt-get install redis-server, or brew install redis")
 	}
-	s := &Server{t: t, path: path}
+	s := &Server{t: tb, path: path}
 	for _, opt := range opts {
 		opt(s)
 	}
 	if s.socket != "" {
-		// t.TempDir may be too long for the 108 bytes of a socket's path.
-		dir, err := os.MkdirTemp("", "redis")
+		// TempDir may be too long for the 108 bytes of a socket's path.
+		dir, err := os.MkdirTemp("", "redis") //nolint:usetesting // see above
 		if err != nil {
-			t.Fatalf("redistest: %v", err)
+			tb.Fatalf("redistest: %v", err)
 		}
-		t.Cleanup(func() {
+		tb.Cleanup(func() {
 			if err := os.RemoveAll(dir); err != nil {
-				t.Errorf("redistest: %v", err)
+				tb.Errorf("redistest: %v", err)
 			}
 		})
 		s.socket = filepath.Join(dir, "s")
 	}
-	t.Cleanup(s.stop)
+	tb.Cleanup(s.stop)
 	s.start()
 	return s
 }
@@ -97,12 +97,12 @@ func (s *Server) URL() string {
 }
 
 // Client returns a plain client that is closed with the test.
-func (s *Server) Client(t testing.TB) *redis.Client {
-	t.Helper()
+func (s *Server) Client(tb testing.TB) *redis.Client {
+	tb.Helper()
 	c := s.newClient()
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := c.Close(); err != nil {
-			t.Errorf("redistest: close client: %v", err)
+			tb.Errorf("redistest: close client: %v", err)
 		}
 	})
 	return c
@@ -284,7 +284,7 @@ func isReply(err error) bool {
 }
 
 func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, err
 	}

@@ -22,7 +22,7 @@ const maxAgents = 256
 //	KEYS[1] agents
 //	ARGV    instance, state, body, ms of: the beats' expiry, the key's TTL; most entries
 //	result  {seconds, microseconds of TIME}
-var beatLua = []string{beat.Lua, `
+const beatLua = beat.Lua + `
 local seconds, micros = now_parts()
 local now = now_ms()
 redis.call('HSET', KEYS[1], ARGV[1], beat_value(now, ARGV[2], ARGV[3]))
@@ -34,7 +34,7 @@ for i = 1, #all, 2 do
   if not beat_live(all[i + 1], now, keep) then redis.call('HDEL', KEYS[1], all[i]) end
 end
 return {seconds, micros}
-`}
+`
 
 // Beat says that the agent lives; call it each key.BeatInterval.
 func (w *Writer) Beat(ctx context.Context, b Beat) error {

@@ -87,18 +87,18 @@ func (r *rig) do(cmd redis.Cmder) {
 	}
 }
 
-func encode(t testing.TB, v any) []byte {
-	t.Helper()
+func encode(tb testing.TB, v any) []byte {
+	tb.Helper()
 	data, err := codec.Encode(v)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return data
 }
 
-func good(t testing.TB, name model.Section, v any) snapshot.Update {
-	t.Helper()
-	return snapshot.Update{Name: name, Data: encode(t, v), At: time.Now(), Took: 12 * time.Millisecond, Window: 5 * time.Minute}
+func good(tb testing.TB, name model.Section, v any) snapshot.Update {
+	tb.Helper()
+	return snapshot.Update{Name: name, Data: encode(tb, v), At: time.Now(), Took: 12 * time.Millisecond, Window: 5 * time.Minute}
 }
 
 func names(list ...model.Section) []model.Section { return list }

@@ -104,7 +104,7 @@ func NewWriter(clients *conn.Clients, cfg WriterConfig) (*Writer, error) {
 	}
 	return &Writer{
 		clients: clients, cfg: cfg, sections: make(map[model.Section]*section),
-		publish: conn.NewScript(publishLua), beat: conn.NewScript(beatLua...), leave: conn.NewScript(leaveLua),
+		publish: conn.NewScript(publishLua), beat: conn.NewScript(beatLua), leave: conn.NewScript(leaveLua),
 	}, nil
 }
 
