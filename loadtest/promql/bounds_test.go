@@ -2,6 +2,7 @@ package promql
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -30,8 +31,11 @@ func genChangingBounds(t *rapid.T, m moment) testCase {
 	all := layouts()
 	before, after := rapid.SampledFrom(all).Draw(t, "before"), rapid.SampledFrom(all).Draw(t, "after")
 	split := rapid.IntRange(0, len(times)).Draw(t, "split")
+	if rarely(t, 2, "federated") {
+		s.table = federatedTable
+	}
 	old, young := histogram(t, s, times[:split], before), histogram(t, s, times[split:], after)
-	s.points = append(old.points, young.points...)
+	s.points = slices.Concat(old.points, young.points)
 	requests := s
 	requests.metric, requests.table = "traefik_service_requests_total", sumTable
 	requests.points = nil

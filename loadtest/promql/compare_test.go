@@ -18,7 +18,7 @@ import (
 
 var (
 	seedFlag  = flag.Int("seed", 0, "seed of the random cases; 0 draws one and prints it")
-	batchFlag = flag.Int("batches", 6, "loads of random cases for each suite")
+	batchFlag = flag.Int("batches", 4, "loads of random cases for each suite")
 )
 
 // query is a PromQL expression and the field that it is the truth of. $w stands

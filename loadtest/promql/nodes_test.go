@@ -3,6 +3,8 @@ package promql
 import (
 	"context"
 	"fmt"
+	"strconv"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -154,9 +156,9 @@ func genNode(t *rapid.T, m moment) testCase {
 	}
 	for _, r := range nodeRates() {
 		switch {
-		case len(r.metric) > 11 && r.metric[:11] == "node_vmstat":
+		case strings.HasPrefix(r.metric, "node_vmstat_"):
 			add(r.metric, gaugeTable, map[string]string{})
-		case len(r.metric) > 12 && r.metric[:12] == "node_softnet":
+		case strings.HasPrefix(r.metric, "node_softnet_"):
 			add(r.metric, sumTable, map[string]string{"cpu": "0"})
 			add(r.metric, sumTable, map[string]string{"cpu": "1"})
 		default:
@@ -211,7 +213,7 @@ func genCores(t *rapid.T, base series, times []int64) []series {
 		for mode, name := range modes {
 			s := base
 			s.metric = "node_cpu_seconds_total"
-			s.labels = map[string]string{"cpu": fmt.Sprint(core), "mode": name}
+			s.labels = map[string]string{"cpu": strconv.Itoa(core), "mode": name}
 			s.points = lived(points[mode], life)
 			out = append(out, s)
 		}

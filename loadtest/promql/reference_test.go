@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/promql"
@@ -107,7 +108,7 @@ func (s *series) scraped(name string) []scrapedSeries {
 		for k, v := range named(s.labels, name) {
 			b.Set(k, v)
 		}
-		b.Set(labels.MetricName, s.metric+part.suffix)
+		b.Set(model.MetricNameLabel, s.metric+part.suffix)
 		b.Set("job", s.job)
 		b.Set("instance", strings.ReplaceAll(s.instance, caseName, name))
 		if part.le != "" {
