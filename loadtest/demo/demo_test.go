@@ -21,7 +21,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/atlhyper/observe/loadtest/chdb/chdbtest"
 	"github.com/atlhyper/observe/loadtest/demo"
+	"github.com/atlhyper/observe/redis/redistest"
 )
 
 // binaries builds what the demo runs.
@@ -195,6 +197,52 @@ func TestDemo(t *testing.T) {
 	left, err := filepath.Glob(filepath.Join(temp, "*"))
 	if err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v %v", left, err)
+	}
+}
+
+// On servers of the user's: both clusters are written there and nothing of them is
+// left; without Fill nothing is written at all.
+func TestDemoOnYourServers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts six processes")
+	}
+	redis, engine := redistest.Start(t), chdbtest.Start(t)
+	databases := func() string {
+		out, err := engine.Query(t.Context(), "default", "SHOW DATABASES")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	before := databases()
+	bin := binaries(t)
+	for _, fill := range []bool{true, false} {
+		d := run(t, demo.Config{
+			Port: freePorts(t), BinDir: bin, Interval: 2 * time.Second,
+			Redis: redis.URL(), ClickHouse: engine.DSN("default"), Fill: fill,
+		})
+		d.await(t, "AtlHyper Observe runs")
+		cluster := "demo"
+		if fill {
+			cluster = "demo-west"
+			if !strings.Contains(databases(), "atlhyper_demo_west") {
+				t.Error("demo-west is not written to the server")
+			}
+		}
+		if err := ask(t.Context(), d.url("/clusters/"+cluster)); err != nil {
+			t.Error(err)
+		}
+		d.stop()
+		if err := <-d.ended; err != nil {
+			t.Errorf("the demo ended with %v", err)
+		}
+		if after := databases(); after != before {
+			t.Errorf("databases before:\n%safter:\n%s", before, after)
+		}
+		keys, err := redis.Client(t).Keys(t.Context(), "*").Result()
+		if err != nil || len(keys) > 0 {
+			t.Errorf("left in Redis: %v %v", keys, err)
+		}
 	}
 }
 

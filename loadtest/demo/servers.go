@@ -18,6 +18,8 @@ import (
 
 	"github.com/atlhyper/observe/loadtest/balance"
 	"github.com/atlhyper/observe/loadtest/proc"
+	"github.com/atlhyper/observe/redis/conn"
+	"github.com/atlhyper/observe/redis/snapshot"
 )
 
 // startRedis starts a redis-server that keeps nothing on disk, or, where there
@@ -25,7 +27,7 @@ import (
 func (d *demo) startRedis(ctx context.Context) error {
 	if d.cfg.Redis != "" {
 		d.say("Redis: the server of --redis")
-		return nil
+		return d.tidyRedis()
 	}
 	address := d.cfg.address(offsetRedis)
 	path, err := exec.LookPath("redis-server")
@@ -53,6 +55,25 @@ func (d *demo) startRedis(ctx context.Context) error {
 		}
 		return conn.Close()
 	})
+}
+
+// tidyRedis leaves nothing of the demo's clusters on a server of the user's.
+func (d *demo) tidyRedis() error {
+	clients, err := conn.Open(conn.Config{URL: d.cfg.Redis, Logger: d.cfg.Logger})
+	if err != nil {
+		return err
+	}
+	d.onStop(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), cleanUpTimeout)
+		defer cancel()
+		for _, c := range d.cfg.clusters() {
+			d.warn(c, snapshot.Forget(ctx, clients, c.id))
+		}
+		if err := clients.Close(); err != nil {
+			d.cfg.Logger.Warn("clean-up failed", "error", err)
+		}
+	})
+	return nil
 }
 
 // startMiniredis also moves its clock: keys in miniredis expire only when told.

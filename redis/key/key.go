@@ -96,6 +96,9 @@ type Cluster string
 
 func (c Cluster) key(rest string) string { return Namespace + "{" + string(c) + "}:" + rest }
 
+// Pattern matches all keys of the cluster, for SCAN.
+func (c Cluster) Pattern() string { return c.key("*") }
+
 // Snapshot is the hash of sections: name -> msgpack of the data.
 func (c Cluster) Snapshot() string { return c.key("snapshot") }
 

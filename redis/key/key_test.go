@@ -12,6 +12,7 @@ func TestSpelling(t *testing.T) {
 	t.Parallel()
 	c := key.Cluster("prod-1")
 	for got, want := range map[string]string{
+		c.Pattern():          "atlhyper:{prod-1}:*",
 		c.Snapshot():         "atlhyper:{prod-1}:snapshot",
 		c.Meta():             "atlhyper:{prod-1}:meta",
 		c.Agents():           "atlhyper:{prod-1}:agents",
