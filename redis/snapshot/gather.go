@@ -18,6 +18,9 @@ import (
 // next look at all agents makes up for them.
 const eventsBuffer = 1024
 
+// eventsApart is how often an event of one cluster is written down.
+const eventsApart = time.Second
+
 // Gather keeps the list of clusters (key.Clusters) until ctx is done: from the
 // agents' beats, looked at now and every GatherInterval, and from the events of
 // clusters that were not there. Agents don't write the list, since it lies
@@ -58,16 +61,18 @@ func (r *Reader) Gather(ctx context.Context) error {
 
 type gatherer struct {
 	reader *Reader
-	seen   map[key.Cluster]time.Time // on the list since the last look
+	seen   map[key.Cluster]time.Time // when each was put on the list
 	outage conn.Outage
 }
 
-// event puts a cluster on the list that the last look did not find.
+// event puts a cluster on the list that published, also one that should be there:
+// Redis may have been emptied since the last look.
 func (g *gatherer) event(ctx context.Context, c key.Cluster) {
-	if _, ok := g.seen[c]; ok {
+	now := g.reader.clients.Clock.Now()
+	if now.Sub(g.seen[c]).Abs() < eventsApart {
 		return
 	}
-	g.outage.Note(ctx, g.write(ctx, map[key.Cluster]time.Time{c: g.reader.clients.Clock.Now()}))
+	g.outage.Note(ctx, g.write(ctx, map[key.Cluster]time.Time{c: now}))
 }
 
 // look reads all beats and writes the list.
