@@ -36,19 +36,19 @@ const prefix = "/api/v2"
 
 // get asks for a path under the prefix with alternating names and values of
 // parameters; an empty value leaves its parameter out.
-func (r *replica) get(t testing.TB, path string, params ...string) answer {
-	t.Helper()
-	return r.do(t, http.MethodGet, prefix+path+"?"+query(params...), "")
+func (r *replica) get(tb testing.TB, path string, params ...string) answer {
+	tb.Helper()
+	return r.do(tb, http.MethodGet, prefix+path+"?"+query(params...), "")
 }
 
 // post sends a JSON body.
-func (r *replica) post(t testing.TB, path string, body any) answer {
-	t.Helper()
+func (r *replica) post(tb testing.TB, path string, body any) answer {
+	tb.Helper()
 	text, err := json.Marshal(body)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	return r.do(t, http.MethodPost, prefix+path, string(text))
+	return r.do(tb, http.MethodPost, prefix+path, string(text))
 }
 
 func query(params ...string) string {
@@ -61,11 +61,11 @@ func query(params ...string) string {
 	return values.Encode()
 }
 
-func (r *replica) do(t testing.TB, method, target, body string) answer {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, r.url+target, strings.NewReader(body))
+func (r *replica) do(tb testing.TB, method, target, body string) answer {
+	tb.Helper()
+	req, err := http.NewRequestWithContext(tb.Context(), method, r.url+target, strings.NewReader(body))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if body != "" {
 		req.Header.Set("Content-Type", "application/json")
@@ -73,63 +73,63 @@ func (r *replica) do(t testing.TB, method, target, body string) answer {
 	began := time.Now()
 	res, err := r.http.Do(req)
 	if err != nil {
-		t.Fatalf("%s %s on %s: %v", method, target, r.name, err)
+		tb.Fatalf("%s %s on %s: %v", method, target, r.name, err)
 	}
 	defer func() {
 		if err := res.Body.Close(); err != nil {
-			t.Errorf("close the body: %v", err)
+			tb.Errorf("close the body: %v", err)
 		}
 	}()
 	text, err := io.ReadAll(res.Body)
 	if err != nil {
-		t.Fatalf("%s %s on %s: read: %v", method, target, r.name, err)
+		tb.Fatalf("%s %s on %s: read: %v", method, target, r.name, err)
 	}
 	a := answer{Status: res.StatusCode, Header: res.Header, Took: time.Since(began)}
 	if err := json.Unmarshal(text, &a); err != nil {
-		t.Fatalf("%s %s on %s: %v in %.300s", method, target, r.name, err, text)
+		tb.Fatalf("%s %s on %s: %v in %.300s", method, target, r.name, err, text)
 	}
 	return a
 }
 
 // ok fails the test unless the answer is a success.
-func (a answer) ok(t testing.TB, what string) answer {
-	t.Helper()
+func (a answer) ok(tb testing.TB, what string) answer {
+	tb.Helper()
 	if a.Status != http.StatusOK || a.Message != "ok" {
-		t.Fatalf("%s: status %d, code %q: %s", what, a.Status, a.Code, a.Error)
+		tb.Fatalf("%s: status %d, code %q: %s", what, a.Status, a.Code, a.Error)
 	}
 	return a
 }
 
 // refused fails the test unless the answer is this failure, in words.
-func (a answer) refused(t testing.TB, what string, status int, code string) {
-	t.Helper()
+func (a answer) refused(tb testing.TB, what string, status int, code string) {
+	tb.Helper()
 	if a.Status != status || a.Code != code || a.Error == "" {
-		t.Errorf("%s: status %d, code %q, error %q; want %d %s", what, a.Status, a.Code, a.Error, status, code)
+		tb.Errorf("%s: status %d, code %q, error %q; want %d %s", what, a.Status, a.Code, a.Error, status, code)
 	}
 	retry := a.Header.Get("Retry-After") != ""
 	if want := status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable; retry != want {
-		t.Errorf("%s: Retry-After is there: %v, want %v", what, retry, want)
+		tb.Errorf("%s: Retry-After is there: %v, want %v", what, retry, want)
 	}
 }
 
 // decode reads data into its type and refuses fields that the type doesn't have.
-func decode[T any](t testing.TB, data json.RawMessage) T {
-	t.Helper()
+func decode[T any](tb testing.TB, data json.RawMessage) T {
+	tb.Helper()
 	var v T
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&v); err != nil {
-		t.Fatalf("decode %T: %v in %.300s", v, err, data)
+		tb.Fatalf("decode %T: %v in %.300s", v, err, data)
 	}
 	return v
 }
 
 // decodeLoose is decode for what says more than the test looks at.
-func decodeLoose[T any](t testing.TB, data json.RawMessage) T {
-	t.Helper()
+func decodeLoose[T any](tb testing.TB, data json.RawMessage) T {
+	tb.Helper()
 	var v T
 	if err := json.Unmarshal(data, &v); err != nil {
-		t.Fatalf("decode %T: %v in %.300s", v, err, data)
+		tb.Fatalf("decode %T: %v in %.300s", v, err, data)
 	}
 	return v
 }

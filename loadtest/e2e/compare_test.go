@@ -18,10 +18,10 @@ func closeTo(a, b float64) bool {
 }
 
 // equal compares what was computed from the rows with what a master answered.
-func equal[T any](t testing.TB, what string, want, got T, opts ...cmp.Option) {
-	t.Helper()
+func equal[T any](tb testing.TB, what string, want, got T, opts ...cmp.Option) {
+	tb.Helper()
 	if diff := cmp.Diff(want, got, append(opts, cmp.Comparer(closeTo))...); diff != "" {
-		t.Errorf("%s: -from the rows +answered\n%s", what, clip(diff, 60))
+		tb.Errorf("%s: -from the rows +answered\n%s", what, clip(diff, 60))
 	}
 }
 
@@ -58,8 +58,8 @@ func quantileNear(q float64, ascending []float64, got float64, exact int) bool {
 
 // eventually polls until the condition holds; the test's deadline or a minute
 // ends it.
-func eventually(t testing.TB, what string, condition func() bool) {
-	t.Helper()
+func eventually(tb testing.TB, what string, condition func() bool) {
+	tb.Helper()
 	ticker := time.NewTicker(50 * time.Millisecond)
 	defer ticker.Stop()
 	timeout := time.NewTimer(time.Minute)
@@ -68,9 +68,9 @@ func eventually(t testing.TB, what string, condition func() bool) {
 		select {
 		case <-ticker.C:
 		case <-timeout.C:
-			t.Fatalf("waited a minute in vain: %s", what)
-		case <-t.Context().Done():
-			t.Fatalf("the test ended before: %s", what)
+			tb.Fatalf("waited a minute in vain: %s", what)
+		case <-tb.Context().Done():
+			tb.Fatalf("the test ended before: %s", what)
 		}
 	}
 }

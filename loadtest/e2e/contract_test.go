@@ -89,7 +89,7 @@ func shapes() map[string]shape {
 }
 
 // testContract checks names and types of all 14 endpoints and of the overview.
-func testContract(t *testing.T, s *stack, c cluster) {
+func testContract(t *testing.T, s *stack, c cluster) { //nolint:thelper // the body of a subtest
 	failed := s.failedTrace(t)
 	for path, want := range shapes() {
 		at := strings.ReplaceAll(path, "{failed}", failed)
@@ -201,7 +201,7 @@ func (s *stack) failedTrace(t *testing.T) string {
 }
 
 // testRefusals reaches the errors that need no fault.
-func testRefusals(t *testing.T, s *stack, c cluster) {
+func testRefusals(t *testing.T, s *stack, c cluster) { //nolint:thelper // the body of a subtest
 	for _, test := range []struct {
 		path   string
 		params []string

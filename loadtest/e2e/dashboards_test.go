@@ -23,7 +23,7 @@ const (
 // they come from a sample of that size.
 const exactSpans = 8192
 
-func testNodes(t *testing.T, s *stack, c cluster) {
+func testNodes(t *testing.T, s *stack, c cluster) { //nolint:thelper // the body of a subtest
 	want := s.rows.Nodes(c.at, rateWindow)
 	if len(want) != 3 || want[0].Timestamp == "" {
 		t.Fatalf("the rows have %d nodes, want 3", len(want))
@@ -34,7 +34,7 @@ func testNodes(t *testing.T, s *stack, c cluster) {
 	equal(t, "metrics/summary", reference.Summary(want), summary)
 }
 
-func testIngress(t *testing.T, s *stack, c cluster) {
+func testIngress(t *testing.T, s *stack, c cluster) { //nolint:thelper // the body of a subtest
 	want := s.rows.Ingress(c.at, sloWindow)
 	if len(want) != 6 {
 		t.Fatalf("the rows have %d services behind the ingress, want 6", len(want))
@@ -48,21 +48,21 @@ func testIngress(t *testing.T, s *stack, c cluster) {
 	}
 }
 
-func testMesh(t *testing.T, s *stack, c cluster) {
+func testMesh(t *testing.T, s *stack, c cluster) { //nolint:thelper // the body of a subtest
 	services := decode[[]model.MeshService](t, s.dashboard(t, c, "/observe/slo/services").Data)
-	equal(t, "slo/services", s.meshServices(c.at), services)
+	equal(t, "slo/services", s.meshServices(c.at, sloWindow), services)
 	edges := decode[[]model.MeshEdge](t, s.dashboard(t, c, "/observe/slo/edges").Data)
-	equal(t, "slo/edges", s.meshEdges(c.at), edges)
+	equal(t, "slo/edges", s.meshEdges(c.at, sloWindow), edges)
 }
 
-func testSLOSummary(t *testing.T, s *stack, c cluster) {
+func testSLOSummary(t *testing.T, s *stack, c cluster) { //nolint:thelper // the body of a subtest
 	got := decode[model.SLOSummary](t, s.dashboard(t, c, "/observe/slo/summary").Data)
-	equal(t, "slo/summary", reference.SLOSummary(s.rows.Ingress(c.at, sloWindow), s.meshServices(c.at)), got)
+	equal(t, "slo/summary", reference.SLOSummary(s.rows.Ingress(c.at, sloWindow), s.meshServices(c.at, sloWindow)), got)
 }
 
 // testServices compares the spans of each service, whose calls are those it
 // serves, or all its spans where it serves none.
-func testServices(t *testing.T, s *stack, c cluster) {
+func testServices(t *testing.T, s *stack, c cluster) { //nolint:thelper // the body of a subtest
 	got := decode[[]model.Service](t, s.dashboard(t, c, "/observe/traces/services").Data)
 	compareServices(t, s.rows.ServiceCalls(c.at.Add(-traceWindow), c.at), got, traceWindow)
 }
@@ -72,11 +72,11 @@ func compareServices(t *testing.T, calls map[string]reference.Calls, got []model
 	want := []model.Service{}
 	for name, c := range calls {
 		want = append(want, model.Service{
-			Name: name, SpanCount: c.Count, ErrorCount: c.Errors,
+			Name: name, Namespace: c.Namespace, Environment: c.Environment, SpanCount: c.Count, ErrorCount: c.Errors,
 			SuccessRate: 1 - float64(c.Errors)/float64(c.Count), AvgDurationMs: c.AvgMs, RPS: float64(c.Count) / window.Seconds(),
 		})
 	}
-	slices.SortFunc(want, func(a, b model.Service) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(want, func(a, b model.Service) int { return strings.Compare(a.Namespace+" "+a.Name, b.Namespace+" "+b.Name) })
 	equal(t, "traces/services", want, got, cmpopts.IgnoreFields(model.Service{}, "P50Ms", "P99Ms"))
 	for _, g := range got {
 		sorted := calls[g.Name].DurationsMs
@@ -87,9 +87,13 @@ func compareServices(t *testing.T, calls map[string]reference.Calls, got []model
 	}
 }
 
-func testTopology(t *testing.T, s *stack, c cluster) {
+func testTopology(t *testing.T, s *stack, c cluster) { //nolint:thelper // the body of a subtest
 	got := decode[model.Topology](t, s.dashboard(t, c, "/observe/traces/topology").Data)
-	start, end := c.at.Add(-traceWindow), c.at
+	compareTopology(t, s.rows, c.at.Add(-traceWindow), c.at, got)
+}
+
+func compareTopology(t *testing.T, rows *reference.Data, start, end time.Time, got model.Topology) {
+	t.Helper()
 	nodes := map[string]model.TopologyNode{}
 	for i, n := range got.Nodes {
 		if _, twice := nodes[n.ID]; twice || (i > 0 && n.ID < got.Nodes[i-1].ID) {
@@ -97,37 +101,46 @@ func testTopology(t *testing.T, s *stack, c cluster) {
 		}
 		nodes[n.ID] = n
 	}
-	compareTopologyServices(t, s.rows.ServiceCalls(start, end), nodes)
-	between := map[reference.Edge]model.TopologyEdge{}
+	compareTopologyServices(t, rows.ServiceCalls(start, end), nodes, end.Sub(start))
+	between, toDatabases := map[reference.Edge]model.TopologyEdge{}, map[reference.Edge]model.TopologyEdge{}
 	for _, e := range got.Edges {
 		source, target := nodes[e.Source], nodes[e.Target]
 		if source.ID == "" || target.ID == "" {
 			t.Errorf("traces/topology: edge %s -> %s has an end that is no node", e.Source, e.Target)
 		}
-		if source.Type == model.TypeService && target.Type == model.TypeService {
+		e.Source, e.Target = "", ""
+		switch target.Type {
+		case model.TypeService:
 			between[reference.Edge{Source: source.Name, Target: target.Name}] = e
+		case model.TypeDatabase:
+			system, _, _ := strings.Cut(strings.TrimPrefix(target.ID, "database:"), "/")
+			toDatabases[reference.Edge{Source: source.Name, Target: system}] = e
+		case model.TypeMessaging, model.TypeExternal:
+			// The capture has no queues; what is external is not laid down.
 		}
 	}
-	want, answered := map[reference.Edge]model.TopologyEdge{}, map[reference.Edge]model.TopologyEdge{}
-	for e, calls := range s.rows.ServiceEdges(start, end) {
-		want[e] = model.TopologyEdge{CallCount: calls.Count, AvgMs: calls.AvgMs, ErrorRate: float64(calls.Errors) / float64(calls.Count)}
+	equal(t, "traces/topology: edges between services", edgesOf(rows.ServiceEdges(start, end)), between)
+	equal(t, "traces/topology: edges to databases", edgesOf(rows.DatabaseCalls(start, end)), toDatabases)
+}
+
+func edgesOf(calls map[reference.Edge]reference.Calls) map[reference.Edge]model.TopologyEdge {
+	edges := map[reference.Edge]model.TopologyEdge{}
+	for e, c := range calls {
+		edges[e] = model.TopologyEdge{CallCount: c.Count, AvgMs: c.AvgMs, ErrorRate: float64(c.Errors) / float64(c.Count)}
 	}
-	for e, edge := range between {
-		answered[e] = model.TopologyEdge{CallCount: edge.CallCount, AvgMs: edge.AvgMs, ErrorRate: edge.ErrorRate}
-	}
-	equal(t, "traces/topology: edges between services", want, answered)
+	return edges
 }
 
 // compareTopologyServices checks the nodes that are services: all are there, with
 // their own traffic and the status that goes with it.
-func compareTopologyServices(t *testing.T, calls map[string]reference.Calls, nodes map[string]model.TopologyNode) {
+func compareTopologyServices(t *testing.T, calls map[string]reference.Calls, nodes map[string]model.TopologyNode, window time.Duration) {
 	t.Helper()
 	want, got := map[string]model.TopologyNode{}, map[string]model.TopologyNode{}
 	for name, c := range calls {
 		success := 1 - float64(c.Errors)/float64(c.Count)
 		want[name] = model.TopologyNode{
-			Name: name, Type: model.TypeService, Status: statusOf(success),
-			RPS: float64(c.Count) / traceWindow.Seconds(), SuccessRate: success,
+			Name: name, Namespace: c.Namespace, Type: model.TypeService, Status: statusOf(success),
+			RPS: float64(c.Count) / window.Seconds(), SuccessRate: success,
 		}
 	}
 	for _, n := range nodes {
@@ -154,17 +167,17 @@ func statusOf(success float64) model.Status {
 
 // testOverview compares it with the other sections as they were answered: those
 // were compared with the rows already.
-func testOverview(t *testing.T, s *stack, c cluster) {
+func testOverview(t *testing.T, s *stack, c cluster) { //nolint:thelper // the body of a subtest
 	got := decode[model.Overview](t, s.dashboard(t, c, "/observe/overview").Data)
 	want := reference.Overview(
 		decode[[]model.Service](t, s.dashboard(t, c, "/observe/traces/services").Data),
-		s.rows.Ingress(c.at, sloWindow), s.meshServices(c.at), reference.Summary(s.rows.Nodes(c.at, rateWindow)))
+		s.rows.Ingress(c.at, sloWindow), s.meshServices(c.at, sloWindow), reference.Summary(s.rows.Nodes(c.at, rateWindow)))
 	equal(t, "overview", want, got)
 }
 
 // testRanges asks for the traces and SLO lists over another range than the
 // snapshot's: the agent then computes them, for each instant as if it were now.
-func testRanges(t *testing.T, s *stack, c cluster) {
+func testRanges(t *testing.T, s *stack, c cluster) { //nolint:thelper // the body of a subtest
 	at, window := c.at.Add(-90*time.Second), 3*time.Minute
 	ask := func(path string) answer {
 		return s.detail(t, c, path, "start_time", at.Add(-window).Format(time.RFC3339), "end_time", at.Format(time.RFC3339))
@@ -172,8 +185,13 @@ func testRanges(t *testing.T, s *stack, c cluster) {
 	if got := ask("/observe/slo/ingress").Meta.WindowSeconds; got != 180 {
 		t.Errorf("slo/ingress over 3 minutes: windowSeconds %d, want 180", got)
 	}
-	equal(t, "slo/ingress over 3 minutes", s.rows.Ingress(at, window),
+	ingress, services := s.rows.Ingress(at, window), s.meshServices(at, window)
+	equal(t, "slo/ingress over 3 minutes", ingress,
 		decode[[]model.IngressSLO](t, ask("/observe/slo/ingress").Data), cmpopts.IgnoreFields(model.IngressSLO{}, "DisplayName"))
+	equal(t, "slo/services over 3 minutes", services, decode[[]model.MeshService](t, ask("/observe/slo/services").Data))
+	equal(t, "slo/edges over 3 minutes", s.meshEdges(at, window), decode[[]model.MeshEdge](t, ask("/observe/slo/edges").Data))
+	equal(t, "slo/summary over 3 minutes", reference.SLOSummary(ingress, services), decode[model.SLOSummary](t, ask("/observe/slo/summary").Data))
 	compareServices(t, s.rows.ServiceCalls(at.Add(-window), at),
 		decode[[]model.Service](t, ask("/observe/traces/services").Data), window)
+	compareTopology(t, s.rows, at.Add(-window), at, decode[model.Topology](t, ask("/observe/traces/topology").Data))
 }

@@ -6,7 +6,6 @@ package e2e_test
 
 import (
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 )
@@ -36,13 +35,9 @@ func TestEndToEnd(t *testing.T) {
 	for _, test := range perRange() {
 		t.Run(test.name, func(t *testing.T) { test.run(t, s, c) })
 	}
-	for name, test := range map[string]func(*testing.T, *stack, time.Time){
-		"the agent leaves":           testAgentLeaves,
-		"ClickHouse goes away":       testClickHouseAway,
-		"ClickHouse was never there": testNotReady,
-	} {
-		t.Run(name, func(t *testing.T) { test(t, s, c.at) })
-	}
+	t.Run("the agent leaves", func(t *testing.T) { testAgentLeaves(t, s, c.at) })
+	t.Run("ClickHouse goes away", func(t *testing.T) { testClickHouseAway(t, s, c.at) })
+	t.Run("ClickHouse was never there", func(t *testing.T) { testNotReady(t, s, c.at) })
 }
 
 type namedTest struct {
@@ -54,12 +49,12 @@ type namedTest struct {
 func perInstant() []namedTest {
 	return []namedTest{
 		{"metrics", testNodes},
-		{"metrics/nodes/name", testNode},
-		{"slo/ingress", testIngress},
-		{"slo/services and edges", testMesh},
-		{"slo/summary", testSLOSummary},
-		{"traces/services", testServices},
-		{"traces/topology", testTopology},
+		{"node", testNode},
+		{"slo ingress", testIngress},
+		{"mesh", testMesh},
+		{"slo summary", testSLOSummary},
+		{"trace services", testServices},
+		{"topology", testTopology},
 		{"overview", testOverview},
 		{"other ranges", testRanges},
 		{"stock Redis", testStockRedis},
@@ -75,11 +70,11 @@ func perRange() []namedTest {
 		{"redis-cli", testRedisCLI},
 		{"series", testRawSeries},
 		{"series by alias", testAliases},
-		{"slo/timeseries", testSLOSeries},
+		{"slo series", testSLOSeries},
 		{"traces", testSearch},
 		{"traces of a part", testSearchInPart},
 		{"traces by page", testSearchPages},
-		{"traces/id", testTrace},
+		{"trace by id", testTrace},
 		{"logs", testLogs},
 		{"logs by page", testLogPages},
 	}

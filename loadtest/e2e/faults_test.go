@@ -61,7 +61,7 @@ func (s *stack) awaitSections(t *testing.T, c cluster) {
 }
 
 // testClusters looks at what is around the data: clusters, probes, documents.
-func testClusters(t *testing.T, s *stack, c cluster) {
+func testClusters(t *testing.T, s *stack, c cluster) { //nolint:thelper // the body of a subtest
 	for _, m := range s.masters {
 		for _, path := range []string{"/healthz", "/readyz"} {
 			if a := m.do(t, http.MethodGet, path, ""); a.Status != http.StatusOK {
@@ -95,7 +95,7 @@ func testClusters(t *testing.T, s *stack, c cluster) {
 
 // testAgentLeaves stops an agent in order: details are refused at once, while
 // dashboards answer until the snapshot's time is over.
-func testAgentLeaves(t *testing.T, s *stack, at time.Time) {
+func testAgentLeaves(t *testing.T, s *stack, at time.Time) { //nolint:thelper // the body of a subtest
 	c := cluster{id: "leaving", at: at}
 	stop := s.startAgent(t, c, func(cfg *agent.Config) { cfg.Interval = time.Second })
 	s.awaitSections(t, c)
@@ -123,7 +123,7 @@ func testAgentLeaves(t *testing.T, s *stack, at time.Time) {
 }
 
 // testClickHouseAway cuts the agent from ClickHouse and mends it.
-func testClickHouseAway(t *testing.T, s *stack, at time.Time) {
+func testClickHouseAway(t *testing.T, s *stack, at time.Time) { //nolint:thelper // the body of a subtest
 	c := cluster{id: "cut", at: at}
 	wire := newLink(t, s.engine.Addr)
 	s.startAgent(t, c, func(cfg *agent.Config) {
@@ -162,7 +162,7 @@ func testClickHouseAway(t *testing.T, s *stack, at time.Time) {
 }
 
 // testNotReady asks for a cluster whose agent never saw its ClickHouse.
-func testNotReady(t *testing.T, s *stack, at time.Time) {
+func testNotReady(t *testing.T, s *stack, at time.Time) { //nolint:thelper // the body of a subtest
 	c := cluster{id: "blind", at: at}
 	wire := newLink(t, s.engine.Addr)
 	wire.cut()

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -13,6 +14,8 @@ import (
 type link struct {
 	listener net.Listener
 	target   string
+	dialer   net.Dialer
+	ctx      context.Context //nolint:containedctx // of the test
 
 	mu    sync.Mutex
 	down  bool
@@ -21,13 +24,14 @@ type link struct {
 }
 
 // newLink listens on a free port and forwards to target until the test ends.
-func newLink(t testing.TB, target string) *link {
+func newLink(t *testing.T, target string) *link {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	var listen net.ListenConfig
+	listener, err := listen.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &link{listener: listener, target: target, conns: map[net.Conn]bool{}}
+	l := &link{listener: listener, target: target, ctx: t.Context(), conns: map[net.Conn]bool{}}
 	l.done.Go(l.accept)
 	t.Cleanup(func() {
 		if err := listener.Close(); err != nil {
@@ -72,7 +76,7 @@ func (l *link) forward(near net.Conn) {
 		return
 	}
 	defer l.remove(near)
-	far, err := net.Dial("tcp", l.target)
+	far, err := l.dialer.DialContext(l.ctx, "tcp", l.target)
 	if err != nil {
 		return // the caller sees its connection closed
 	}

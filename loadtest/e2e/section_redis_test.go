@@ -32,7 +32,7 @@ func sectionPaths() map[model.Section]string {
 
 // testStockRedis reads every field of the snapshot with what stock Redis brings
 // along and compares it with the API's data, value by value.
-func testStockRedis(t *testing.T, s *stack, c cluster) {
+func testStockRedis(t *testing.T, s *stack, c cluster) { //nolint:thelper // the body of a subtest
 	client := s.redis.Client(t)
 	snapshot := key.Cluster(c.id).Snapshot()
 	fields, err := client.HKeys(t.Context(), snapshot).Result()
@@ -82,7 +82,7 @@ func compareWithRecipe(t *testing.T, s *stack, c cluster, field, path string, re
 }
 
 // testRedisCLI does the same with the program that people use.
-func testRedisCLI(t *testing.T, s *stack, c cluster) {
+func testRedisCLI(t *testing.T, s *stack, c cluster) { //nolint:thelper // the body of a subtest
 	cli, err := exec.LookPath("redis-cli")
 	if err != nil {
 		t.Fatal("redis-cli is not in PATH; it comes with the redis-server that the tests need: apt-get install redis-tools")

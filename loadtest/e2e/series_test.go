@@ -16,12 +16,12 @@ const seriesNode = "10.0.1.12"
 
 // seriesRange is five minutes before the end of the rows, on whole minutes.
 func (s *stack) seriesRange() (start, end time.Time) {
-	end = s.end.Add(-30 * time.Second).Truncate(time.Minute)
+	end = s.end.Truncate(time.Minute).Add(-time.Minute)
 	return end.Add(-5 * time.Minute), end
 }
 
 // testNode asks for each node alone: the same as in the list.
-func testNode(t *testing.T, s *stack, c cluster) {
+func testNode(t *testing.T, s *stack, c cluster) { //nolint:thelper // the body of a subtest
 	for _, want := range s.rows.Nodes(c.at, rateWindow) {
 		got := decode[model.NodeMetrics](t, s.detail(t, c, "/observe/metrics/nodes/"+want.NodeName).Data)
 		equal(t, "node "+want.NodeName, want, got)
@@ -30,7 +30,7 @@ func testNode(t *testing.T, s *stack, c cluster) {
 
 // testRawSeries reads metrics by their own names: a counter with several series,
 // an untyped counter, a gauge, a gauge with labels.
-func testRawSeries(t *testing.T, s *stack, c cluster) {
+func testRawSeries(t *testing.T, s *stack, c cluster) { //nolint:thelper // the body of a subtest
 	start, end := s.seriesRange()
 	for _, step := range []time.Duration{time.Minute, 30 * time.Second} {
 		for metric, read := range map[string]func(string, string, time.Time, time.Time, time.Duration) []model.LabeledPoints{
@@ -76,7 +76,7 @@ func sortSeries(series []model.LabeledPoints) {
 }
 
 // testAliases compares the combined line of what people ask for by a short name.
-func testAliases(t *testing.T, s *stack, c cluster) {
+func testAliases(t *testing.T, s *stack, c cluster) { //nolint:thelper // the body of a subtest
 	start, end := s.seriesRange()
 	step := time.Minute
 	rates := func(metric string, keep func(map[string]string) bool) []model.LabeledPoints {
@@ -115,25 +115,28 @@ func testAliases(t *testing.T, s *stack, c cluster) {
 	}
 }
 
-// testSLOSeries compares a service of each kind over ten minutes, restarts of
-// the proxies included.
-func testSLOSeries(t *testing.T, s *stack, c cluster) {
-	end := s.end.Add(-30 * time.Second).Truncate(time.Minute)
-	start, step := end.Add(-8*time.Minute), time.Minute
-	mesh := func(namespace, name string) model.SLOSeries {
-		return s.rows.MeshSeries(namespace, name, start, end, step, reference.Linkerd(), reference.Istio())
-	}
-	traefik, nginx := "shop-frontend-80@kubernetes", "media/thumbnail/thumbnail"
-	for service, want := range map[string]model.SLOSeries{
-		traefik:         s.rows.IngressSeries(traefik, start, end, step),
-		nginx:           s.rows.IngressSeries(nginx, start, end, step),
-		"shop/checkout": mesh("shop", "checkout"),
-		"stream":        mesh("media", "stream"),
-	} {
-		if len(want.Points) != 8 {
-			t.Fatalf("%s: the rows have %d points, want 8", service, len(want.Points))
+// testSLOSeries compares a service of each kind over eight minutes, restarts of
+// the proxies included: on whole minutes, and so that some series have a single
+// sample in a step, which makes no rate.
+func testSLOSeries(t *testing.T, s *stack, c cluster) { //nolint:thelper // the body of a subtest
+	minute := s.end.Truncate(time.Minute)
+	for _, end := range []time.Time{minute.Add(-time.Minute), minute.Add(-78 * time.Second)} {
+		start, step := end.Add(-8*time.Minute), time.Minute
+		mesh := func(namespace, name string) model.SLOSeries {
+			return s.rows.MeshSeries(namespace, name, start, end, step, reference.Linkerd(), reference.Istio())
 		}
-		a := s.detail(t, c, "/observe/slo/timeseries", append(rangeParams(start, end), "service", service, "interval", "1m")...)
-		equal(t, "slo/timeseries "+service, want, decode[model.SLOSeries](t, a.Data))
+		traefik, nginx := "shop-frontend-80@kubernetes", "media/thumbnail/thumbnail"
+		for service, want := range map[string]model.SLOSeries{
+			traefik:         s.rows.IngressSeries(traefik, start, end, step),
+			nginx:           s.rows.IngressSeries(nginx, start, end, step),
+			"shop/checkout": mesh("shop", "checkout"),
+			"stream":        mesh("media", "stream"),
+		} {
+			if len(want.Points) != 8 {
+				t.Fatalf("%s: the rows have %d points, want 8", service, len(want.Points))
+			}
+			a := s.detail(t, c, "/observe/slo/timeseries", append(rangeParams(start, end), "service", service, "interval", "1m")...)
+			equal(t, fmt.Sprint("slo/timeseries ", service, " until ", end), want, decode[model.SLOSeries](t, a.Data))
+		}
 	}
 }

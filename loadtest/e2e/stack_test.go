@@ -25,6 +25,9 @@ type stack struct {
 	masters [2]*replica
 	rows    *reference.Data // the same rows
 	end     time.Time       // of the rows
+
+	details int             // how many were asked for
+	asked   map[string]bool // paths that both masters were asked for
 }
 
 // cluster is one agent that answers as if now were always the same instant.
@@ -39,25 +42,27 @@ func captured(hour, minute, second int) time.Time {
 }
 
 // newStack starts everything but agents. The rows are moved so that they end
-// just before now: relative time ranges of requests hold them.
+// just before now: relative time ranges of requests hold them. They are moved by
+// whole minutes, so that every run sees the same seconds.
 func newStack(t *testing.T) (*stack, time.Duration) {
 	t.Helper()
-	s := &stack{redis: redistest.Start(t), engine: chdbtest.Start(t)}
+	s := &stack{redis: redistest.Start(t), engine: chdbtest.Start(t), asked: map[string]bool{}}
 	s.db = s.engine.Database(t)
 	capture, err := telemetry.Load()
 	if err != nil {
 		t.Fatal(err)
 	}
-	shift := time.Now().Add(-10 * time.Second).Truncate(time.Second).Sub(captured(2, 38, 5))
+	shift := time.Now().Add(-10 * time.Second).Sub(captured(2, 38, 5)).Truncate(time.Minute)
 	s.end = captured(2, 38, 5).Add(shift)
-	if s.rows, err = reference.New(capture.Shifted(shift)); err != nil {
+	rows := withOldGeneration(capture.Shifted(shift), captured(2, 31, 0).Add(shift))
+	if s.rows, err = reference.New(rows); err != nil {
 		t.Fatal(err)
 	}
-	rows := s.engine.Open(t, s.db)
-	if err := telemetry.CreateTables(t.Context(), rows, s.db); err != nil {
+	db := s.engine.Open(t, s.db)
+	if err := telemetry.CreateTables(t.Context(), db, s.db); err != nil {
 		t.Fatal(err)
 	}
-	if err := capture.Write(t.Context(), rows, s.db, shift); err != nil {
+	if err := rows.Insert(t.Context(), db, s.db); err != nil {
 		t.Fatal(err)
 	}
 	for i, name := range []string{"master-a", "master-b"} {
@@ -111,44 +116,52 @@ func run(t *testing.T, name string, process func(context.Context) error) (stop f
 }
 
 // dashboard asks both masters and wants the same bytes from them. Between two
-// requests the agent may publish another snapshot: then both are asked again.
-func (s *stack) dashboard(t testing.TB, c cluster, path string) answer {
-	t.Helper()
+// requests the agent may publish another snapshot, and on a busy machine it may
+// be late for a moment: then both are asked again.
+func (s *stack) dashboard(tb testing.TB, c cluster, path string) answer {
+	tb.Helper()
 	var a, b answer
-	eventually(t, "two masters answer of one snapshot: "+path, func() bool {
-		a = s.masters[0].get(t, path, "cluster_id", c.id).ok(t, path)
-		b = s.masters[1].get(t, path, "cluster_id", c.id).ok(t, path)
-		return a.Meta.Seq == b.Meta.Seq
+	eventually(tb, "two masters answer of one fresh snapshot: "+path, func() bool {
+		a = s.masters[0].get(tb, path, "cluster_id", c.id).ok(tb, path)
+		b = s.masters[1].get(tb, path, "cluster_id", c.id).ok(tb, path)
+		return a.Meta.Seq == b.Meta.Seq && !a.Meta.Stale && !b.Meta.Stale
 	})
 	if !bytes.Equal(a.Data, b.Data) {
-		t.Errorf("%s: the masters disagree:\n%.500s\n%.500s", path, a.Data, b.Data)
+		tb.Errorf("%s: the masters disagree:\n%.500s\n%.500s", path, a.Data, b.Data)
 	}
-	if a.Meta.ClusterID != c.id || a.Meta.Stale || a.Meta.Error != "" || a.Meta.CollectedAt == "" || a.Meta.Seq == 0 {
-		t.Errorf("%s: meta %+v", path, a.Meta)
+	if a.Meta.ClusterID != c.id || a.Meta.Error != "" || a.Meta.CollectedAt == "" || a.Meta.Seq == 0 {
+		tb.Errorf("%s: meta %+v", path, a.Meta)
 	}
 	return a
 }
 
-// detail asks the second master, which the first doesn't know of, and checks
-// what an agent's answer says beside its data.
-func (s *stack) detail(t testing.TB, c cluster, path string, params ...string) answer {
-	t.Helper()
-	a := s.masters[1].get(t, path, append(params, "cluster_id", c.id)...).ok(t, path)
-	checkDetailMeta(t, path, c, a)
+// detail asks one master after the other, in turn; the first time for a path both,
+// which must agree. It checks what an agent's answer says beside its data.
+func (s *stack) detail(tb testing.TB, c cluster, path string, params ...string) answer {
+	tb.Helper()
+	s.details++
+	a := s.masters[s.details%2].get(tb, path, append(params, "cluster_id", c.id)...).ok(tb, path)
+	checkDetailMeta(tb, path, c, a)
+	if !s.asked[path] {
+		s.asked[path] = true
+		b := s.masters[(s.details+1)%2].get(tb, path, append(params, "cluster_id", c.id)...).ok(tb, path)
+		checkDetailMeta(tb, path, c, b)
+		equal(tb, path+" of two masters", decodeLoose[any](tb, a.Data), decodeLoose[any](tb, b.Data))
+	}
 	return a
 }
 
-func checkDetailMeta(t testing.TB, path string, c cluster, a answer) {
-	t.Helper()
+func checkDetailMeta(tb testing.TB, path string, c cluster, a answer) {
+	tb.Helper()
 	if a.Meta.ClusterID != c.id || a.Meta.Detail == nil || a.Meta.Agent == "" || a.Meta.TookMs <= 0 || a.Meta.CollectedAt == "" {
-		t.Errorf("%s: meta %+v, %+v", path, a.Meta, a.Meta.Detail)
+		tb.Errorf("%s: meta %+v, %+v", path, a.Meta, a.Meta.Detail)
 	}
 }
 
-func (s *stack) meshServices(at time.Time) []model.MeshService {
-	return s.rows.MeshServices(at, sloWindow, reference.Linkerd(), reference.Istio())
+func (s *stack) meshServices(at time.Time, window time.Duration) []model.MeshService {
+	return s.rows.MeshServices(at, window, reference.Linkerd(), reference.Istio())
 }
 
-func (s *stack) meshEdges(at time.Time) []model.MeshEdge {
-	return s.rows.MeshEdges(at, sloWindow, reference.Linkerd(), reference.Istio())
+func (s *stack) meshEdges(at time.Time, window time.Duration) []model.MeshEdge {
+	return s.rows.MeshEdges(at, window, reference.Linkerd(), reference.Istio())
 }

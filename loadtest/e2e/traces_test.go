@@ -35,13 +35,16 @@ func searchCases() []searchCase {
 			change: func(q *reference.Search) { q.Service, q.Operation = "mysql", "HTTP GET" }, none: true,
 		},
 		{params: []string{"has_error", "true"}, change: func(q *reference.Search) { q.HasError = new(true) }},
-		{params: []string{"has_error", "false"}, change: func(q *reference.Search) { q.HasError = new(false) }, none: true},
+		{params: []string{"has_error", "false"}, change: func(q *reference.Search) { q.HasError = new(false) }},
 		{params: []string{"min_duration", "800"}, change: func(q *reference.Search) { q.MinDurationMs = 800 }},
 		{params: []string{"max_duration", "640.5"}, change: func(q *reference.Search) { q.MaxDurationMs = 640.5 }},
 		{params: []string{"status_code", "200", "service", "route"}, change: func(q *reference.Search) { q.StatusCode, q.Service = "200", "route" }},
-		{params: []string{"status_code", "500"}, change: func(q *reference.Search) { q.StatusCode = "500" }, none: true},
+		{params: []string{"status_code", "500"}, change: func(q *reference.Search) { q.StatusCode = "500" }},
+		{params: []string{"status_code", "503"}, change: func(q *reference.Search) { q.StatusCode = "503" }, none: true},
 		{params: []string{"method", "GET", "service", "customer"}, change: func(q *reference.Search) { q.Method, q.Service = "GET", "customer" }},
-		{params: []string{"method", "POST"}, change: func(q *reference.Search) { q.Method = "POST" }, none: true},
+		{params: []string{"method", "POST"}, change: func(q *reference.Search) { q.Method = "POST" }},
+		{params: []string{"method", "PUT"}, change: func(q *reference.Search) { q.Method = "PUT" }, none: true},
+		{params: []string{"method", "get", "service", "shop-web"}, change: func(q *reference.Search) { q.Method, q.Service = "GET", "shop-web" }},
 		{params: []string{"service", "nobody"}, change: func(q *reference.Search) { q.Service = "nobody" }, none: true},
 		{params: []string{"sort", "duration"}, change: func(q *reference.Search) { q.ByDuration = true }},
 		{
@@ -51,7 +54,7 @@ func searchCases() []searchCase {
 	}
 }
 
-func testSearch(t *testing.T, s *stack, c cluster) {
+func testSearch(t *testing.T, s *stack, c cluster) { //nolint:thelper // the body of a subtest
 	start, end := s.end.Add(-15*time.Minute), s.end.Add(time.Second)
 	for _, test := range searchCases() {
 		what := "traces " + strings.Join(test.params, " ")
@@ -76,7 +79,7 @@ func rangeParams(start, end time.Time) []string {
 // testSearchInPart searches two minutes: traces that lie in it are found, those
 // outside are not; whether one that begins or ends outside belongs to it is not
 // laid down, but it must be told whole.
-func testSearchInPart(t *testing.T, s *stack, c cluster) {
+func testSearchInPart(t *testing.T, s *stack, c cluster) { //nolint:thelper // the body of a subtest
 	start, end := s.end.Add(-6*time.Minute), s.end.Add(-4*time.Minute)
 	got := decode[[]model.TraceSummary](t, s.detail(t, c, "/observe/traces", append(rangeParams(start, end), "limit", "1000")...).Data)
 	all := map[string]model.TraceSummary{}
@@ -105,13 +108,13 @@ func testSearchInPart(t *testing.T, s *stack, c cluster) {
 
 // testSearchPages walks through pages, by cursor and by offset, in both orders:
 // every trace exactly once, in order.
-func testSearchPages(t *testing.T, s *stack, c cluster) {
+func testSearchPages(t *testing.T, s *stack, c cluster) { //nolint:thelper // the body of a subtest
 	start, end := s.end.Add(-15*time.Minute), s.end.Add(time.Second)
 	for _, order := range []string{"time", "duration"} {
 		want := s.rows.Search(reference.Search{Start: start, End: end, ByDuration: order == "duration"})
 		params := append(rangeParams(start, end), "sort", order, "limit", "150")
 		got, cursor := []model.TraceSummary{}, ""
-		for range len(want) {
+		for range want {
 			a := s.detail(t, c, "/observe/traces", append(slices.Clone(params), "cursor", cursor)...)
 			got = append(got, decode[[]model.TraceSummary](t, a.Data)...)
 			if cursor = a.Meta.NextCursor; cursor == "" {
@@ -138,9 +141,9 @@ func ids(traces []model.TraceSummary) []string {
 
 // testTrace reads whole traces: the first and last, some in between, and those
 // that lost their root.
-func testTrace(t *testing.T, s *stack, c cluster) {
+func testTrace(t *testing.T, s *stack, c cluster) { //nolint:thelper // the body of a subtest
 	all := s.rows.TraceIDs()
-	chosen := []string{all[0], all[len(all)/3], all[len(all)/2], all[len(all)-1]}
+	chosen := []string{all[0], all[len(all)/3], all[len(all)/2], all[len(all)-1], traceID(1), traceID(2)}
 	failed, rootless := 0, 0
 	for _, id := range all {
 		want, _ := s.rows.Trace(id)

@@ -15,7 +15,7 @@ import (
 // nothing.
 type LogQuery struct {
 	Start, End             time.Time
-	Query, Service         string
+	Query, Service, Scope  string
 	Level, TraceID, SpanID string
 }
 
@@ -24,7 +24,8 @@ func (q LogQuery) matches(l *telemetry.LogRecord, without string) bool {
 	return !l.Timestamp.Before(q.Start) && l.Timestamp.Before(q.End) &&
 		strings.Contains(strings.ToLower(l.Body), strings.ToLower(q.Query)) &&
 		(without == "service" || q.Service == "" || q.Service == l.ServiceName) &&
-		(without == "level" || q.Level == "" || strings.EqualFold(q.Level, severity(l.SeverityNumber))) &&
+		(without == "level" || q.Level == "" || strings.EqualFold(q.Level, level(l))) &&
+		(without == "scope" || q.Scope == "" || q.Scope == l.ScopeName) &&
 		(q.TraceID == "" || q.TraceID == l.TraceID) &&
 		(q.SpanID == "" || q.SpanID == l.SpanID)
 }
@@ -37,15 +38,15 @@ func (d *Data) Logs(q LogQuery) model.LogPage {
 		l := &d.logs[i]
 		if q.matches(l, "") {
 			page.Logs = append(page.Logs, logOf(l))
-			if l.ScopeName != "" {
-				scopes[l.ScopeName]++
-			}
+		}
+		if q.matches(l, "scope") && l.ScopeName != "" {
+			scopes[l.ScopeName]++
 		}
 		if q.matches(l, "service") {
 			services[l.ServiceName]++
 		}
 		if q.matches(l, "level") {
-			severities[severity(l.SeverityNumber)]++
+			severities[level(l)]++
 		}
 	}
 	slices.Reverse(page.Logs)
@@ -71,12 +72,26 @@ func logOf(l *telemetry.LogRecord) model.LogRecord {
 	maps.Copy(resource, l.Resource)
 	return model.LogRecord{
 		Timestamp: model.NewTime(l.Timestamp), TraceID: l.TraceID, SpanID: l.SpanID,
-		Severity: severity(l.SeverityNumber), SeverityNum: int64(l.SeverityNumber), ServiceName: l.ServiceName,
+		Severity: severity(l), SeverityNum: int64(l.SeverityNumber), ServiceName: l.ServiceName,
 		Body: l.Body, ScopeName: l.ScopeName, Attributes: attributes, Resource: resource,
 	}
 }
 
-// severity names the range of a severity number: four numbers each.
-func severity(number uint8) string {
-	return []string{"TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"}[(number-1)/4]
+// levels are the names of the ranges of severity numbers, four numbers each.
+func levels() []string { return []string{"TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"} }
+
+// severity is the name of the number's range, or the source's word without one.
+func severity(l *telemetry.LogRecord) string {
+	if l.SeverityNumber == 0 {
+		return l.SeverityText
+	}
+	return levels()[(l.SeverityNumber-1)/4]
+}
+
+// level is what a record counts as in a filter: words are many, levels are six.
+func level(l *telemetry.LogRecord) string {
+	if s := strings.ToUpper(severity(l)); s != "WARNING" {
+		return s
+	}
+	return "WARN"
 }

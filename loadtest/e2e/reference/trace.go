@@ -32,10 +32,10 @@ func (d *Data) TraceIDs() []string { return slices.Sorted(maps.Keys(d.traces()))
 func spanOf(s *telemetry.Span) model.Span {
 	out := model.Span{
 		Timestamp: model.NewTime(s.Timestamp), TraceID: s.TraceID, SpanID: s.SpanID, ParentSpanID: s.ParentSpanID,
-		SpanName: s.Name, SpanKind: "SPAN_KIND_" + strings.ToUpper(s.Kind), ServiceName: s.ServiceName,
+		SpanName: s.Name, SpanKind: "SPAN_KIND_" + strings.ToUpper(kind(s)), ServiceName: s.ServiceName,
 		Duration: s.Duration.Nanoseconds(), DurationMs: ms(s.Duration),
-		StatusCode: "STATUS_CODE_" + strings.ToUpper(s.StatusCode), StatusMessage: s.StatusText,
-		HTTP: httpOf(s), DB: dbOf(s), Events: []model.SpanEvent{}, Error: spanError(s),
+		StatusCode: "STATUS_CODE_" + strings.ToUpper(status(s)), StatusMessage: s.StatusText,
+		HTTP: httpOf(s), DB: dbOf(s), Resource: resourceOf(s), Events: []model.SpanEvent{}, Error: spanError(s),
 	}
 	for _, e := range s.Events {
 		attributes := map[string]string{}
@@ -45,30 +45,70 @@ func spanOf(s *telemetry.Span) model.Span {
 	return out
 }
 
-// httpOf reads the current semantic conventions, which all of the capture has.
+// Collectors before v0.109 wrote SPAN_KIND_SERVER for Server and
+// STATUS_CODE_ERROR for Error.
+func kind(s *telemetry.Span) string   { return short(s.Kind, "SPAN_KIND_") }
+func status(s *telemetry.Span) string { return short(s.StatusCode, "STATUS_CODE_") }
+
+func short(enum, prefix string) string {
+	name, old := strings.CutPrefix(enum, prefix)
+	if !old {
+		return enum
+	}
+	return name[:1] + strings.ToLower(name[1:])
+}
+
+// oneOf is the first attribute that is there: semantic conventions renamed most
+// of them once.
+func oneOf(a telemetry.Attributes, names ...string) string {
+	for _, name := range names {
+		if a[name] != "" {
+			return a[name]
+		}
+	}
+	return ""
+}
+
+func method(s *telemetry.Span) string {
+	return oneOf(s.Attributes, "http.request.method", "http.method")
+}
+
+func httpStatus(s *telemetry.Span) string {
+	return oneOf(s.Attributes, "http.response.status_code", "http.status_code")
+}
+
 func httpOf(s *telemetry.Span) *model.SpanHTTP {
 	a := s.Attributes
-	if a["http.request.method"] == "" {
+	if method(s) == "" {
 		return nil
 	}
-	url := a["url.full"]
-	if url == "" {
-		url = a["url.path"]
-	}
 	return &model.SpanHTTP{
-		Method: a["http.request.method"], Route: a["http.route"], URL: url,
-		StatusCode: whole(a["http.response.status_code"]), Server: a["server.address"], ServerPort: whole(a["server.port"]),
+		Method: method(s), Route: a["http.route"],
+		URL:        oneOf(a, "url.full", "http.url", "url.path", "http.target"),
+		StatusCode: whole(httpStatus(s)),
+		Server:     oneOf(a, "server.address", "net.peer.name", "net.host.name"),
+		ServerPort: whole(oneOf(a, "server.port", "net.peer.port", "net.host.port")),
 	}
 }
 
 func dbOf(s *telemetry.Span) *model.SpanDB {
 	a := s.Attributes
-	if a["db.system.name"] == "" {
+	system := oneOf(a, "db.system.name", "db.system")
+	if system == "" {
 		return nil
 	}
 	return &model.SpanDB{
-		System: a["db.system.name"], Name: a["db.namespace"], Operation: a["db.operation.name"],
-		Table: a["db.collection.name"], Statement: a["db.query.text"],
+		System: system, Name: oneOf(a, "db.namespace", "db.name"), Operation: oneOf(a, "db.operation.name", "db.operation"),
+		Table: oneOf(a, "db.collection.name", "db.sql.table"), Statement: oneOf(a, "db.query.text", "db.statement"),
+	}
+}
+
+func resourceOf(s *telemetry.Span) model.SpanResource {
+	r := s.Resource
+	return model.SpanResource{
+		ServiceVersion: r["service.version"], InstanceID: r["service.instance.id"], PodName: r["k8s.pod.name"],
+		NodeName: r["k8s.node.name"], DeploymentName: r["k8s.deployment.name"], NamespaceName: r["k8s.namespace.name"],
+		ClusterName: r["k8s.cluster.name"],
 	}
 }
 

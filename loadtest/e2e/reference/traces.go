@@ -23,13 +23,14 @@ func (d *Data) spansIn(start, end time.Time) []*telemetry.Span {
 
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-func failed(s *telemetry.Span) bool { return s.StatusCode == "Error" }
+func failed(s *telemetry.Span) bool { return status(s) == "Error" }
 
 // Calls is what a group of spans comes to.
 type Calls struct {
-	Count, Errors int64
-	AvgMs         float64
-	DurationsMs   []float64 // ascending
+	Namespace, Environment string // of the service, where it says so
+	Count, Errors          int64
+	AvgMs                  float64
+	DurationsMs            []float64 // ascending
 }
 
 func callsOf(spans []*telemetry.Span) Calls {
@@ -57,14 +58,17 @@ func (d *Data) ServiceCalls(start, end time.Time) map[string]Calls {
 	all, served := map[string][]*telemetry.Span{}, map[string][]*telemetry.Span{}
 	for _, s := range d.spansIn(start, end) {
 		all[s.ServiceName] = append(all[s.ServiceName], s)
-		if s.Kind == "Server" || s.Kind == "Consumer" {
+		if kind(s) == "Server" || kind(s) == "Consumer" {
 			served[s.ServiceName] = append(served[s.ServiceName], s)
 		}
 	}
 	maps.Copy(all, served)
 	out := map[string]Calls{}
 	for name, spans := range all {
-		out[name] = callsOf(spans)
+		c := callsOf(spans)
+		c.Namespace = spans[0].Resource["service.namespace"]
+		c.Environment = oneOf(spans[0].Resource, "deployment.environment.name", "deployment.environment")
+		out[name] = c
 	}
 	return out
 }
@@ -95,6 +99,29 @@ func (d *Data) ServiceEdges(start, end time.Time) map[Edge]Calls {
 	return out
 }
 
+// DatabaseCalls groups the client spans of [start, end) that call a database and
+// that no other service answers, by caller and database system.
+func (d *Data) DatabaseCalls(start, end time.Time) map[Edge]Calls {
+	answered := map[[2]string]bool{}
+	for i := range d.spans {
+		if k := kind(&d.spans[i]); k == "Server" || k == "Consumer" {
+			answered[[2]string{d.spans[i].TraceID, d.spans[i].ParentSpanID}] = true
+		}
+	}
+	calls := map[Edge][]*telemetry.Span{}
+	for _, s := range d.spansIn(start, end) {
+		if db := dbOf(s); db != nil && kind(s) == "Client" && !answered[[2]string{s.TraceID, s.SpanID}] {
+			e := Edge{Source: s.ServiceName, Target: db.System}
+			calls[e] = append(calls[e], s)
+		}
+	}
+	out := map[Edge]Calls{}
+	for e, spans := range calls {
+		out[e] = callsOf(spans)
+	}
+	return out
+}
+
 // traces groups spans by trace.
 func (d *Data) traces() map[string][]*telemetry.Span {
 	out := map[string][]*telemetry.Span{}
@@ -119,8 +146,8 @@ func (q Search) matches(s *telemetry.Span) bool {
 	return !s.Timestamp.Before(q.Start) && s.Timestamp.Before(q.End) &&
 		(q.Service == "" || q.Service == s.ServiceName) &&
 		(q.Operation == "" || q.Operation == s.Name) &&
-		(q.StatusCode == "" || q.StatusCode == s.Attributes["http.response.status_code"]) &&
-		(q.Method == "" || q.Method == s.Attributes["http.request.method"])
+		(q.StatusCode == "" || q.StatusCode == httpStatus(s)) &&
+		(q.Method == "" || q.Method == method(s))
 }
 
 // Search finds the traces that have a matching span, as whole traces, in the
