@@ -94,15 +94,22 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 	// The beat goes on until the last command is answered: without it another
 	// agent would take back what this one is working on.
 	beating, endBeat := context.WithCancel(context.WithoutCancel(ctx))
-	beats := make(chan struct{})
+	beats, first := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(beats)
-		a.beat(beating, ctx.Done())
+		a.beat(beating, ctx.Done(), first)
 	}()
 
 	group, gctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return a.collector.Run(gctx) })
 	group.Go(func() error {
+		// Nothing is claimed before the first beat: should this process die, others
+		// take back what it claimed only if they know of it.
+		select {
+		case <-first:
+		case <-gctx.Done():
+			return nil
+		}
 		err := a.bus.Run(gctx)
 		if gctx.Err() == nil {
 			return fmt.Errorf("agent: the bus ended on its own: %w", err)
@@ -125,15 +132,21 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 	return err
 }
 
-// beat says that the agent lives, each key.BeatInterval until ctx is done; from
-// the moment that leaving is closed it says that it leaves.
-func (a *Agent) beat(ctx context.Context, leaving <-chan struct{}) {
+// beat says that the agent lives, each key.BeatInterval until ctx is done, and
+// closes first when it was heard for the first time; from the moment that leaving
+// is closed it says that it leaves.
+func (a *Agent) beat(ctx context.Context, leaving <-chan struct{}, first chan<- struct{}) {
 	ticker := time.NewTicker(key.BeatInterval)
 	defer ticker.Stop()
 	state := snapshot.Beat{Version: a.cfg.Version, Slots: a.cfg.Slots, StartedAt: a.started}
 	for {
 		state.Busy = a.bus.Busy()
-		a.beating.Note(ctx, a.writer.Beat(ctx, state))
+		err := a.writer.Beat(ctx, state)
+		a.beating.Note(ctx, err)
+		if err == nil && first != nil {
+			close(first)
+			first = nil
+		}
 		select {
 		case <-ctx.Done():
 			return

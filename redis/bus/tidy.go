@@ -15,7 +15,7 @@ import (
 
 const (
 	// handBackTime bounds how long a shutdown tries to hand commands back.
-	handBackTime = 10 * time.Second
+	handBackTime = 4 * time.Second
 	// reclaimBatch is how many commands of a dead agent are taken back at a time.
 	reclaimBatch = 1000
 )

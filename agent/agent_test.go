@@ -1,0 +1,125 @@
+package agent_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/atlhyper/observe/agent"
+	"github.com/atlhyper/observe/agent/clickhouse"
+	"github.com/atlhyper/observe/redis/bus"
+	"github.com/atlhyper/observe/redis/conn"
+	"github.com/atlhyper/observe/redis/key"
+	"github.com/atlhyper/observe/redis/redistest"
+	"github.com/atlhyper/observe/redis/snapshot"
+	"github.com/atlhyper/observe/shared/codec"
+	"github.com/atlhyper/observe/shared/detail"
+	"github.com/atlhyper/observe/shared/fault"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const cluster = key.Cluster("c1")
+
+func config(redis string) agent.Config {
+	return agent.Config{
+		ClusterID: string(cluster), Instance: "a1", Redis: redis, Interval: time.Second,
+		ClickHouse: clickhouse.Config{DSN: "http://user:hunter2@127.0.0.1:1/otel"}, // nobody listens there
+	}
+}
+
+// An agent without Redis and without ClickHouse goes on; when Redis comes, masters
+// see it, read why its sections fail, and its commands are answered.
+func TestAgentWithoutAnything(t *testing.T) {
+	server := redistest.Start(t)
+	server.Stop()
+	a, err := agent.New(config(server.URL()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(ctx) }()
+	server.Restart()
+
+	clients, err := conn.Open(conn.Config{URL: server.URL()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := clients.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	reader := snapshot.NewReader(clients, snapshot.ReaderConfig{})
+	var info snapshot.ClusterInfo
+	redistest.Eventually(t, "the agent publishes why its nine sections fail", func() bool {
+		info, err = reader.Cluster(t.Context(), cluster)
+		return err == nil && len(info.Sections) == 9 && len(info.Agents) == 1
+	})
+	for name, s := range info.Sections {
+		if !strings.Contains(s.Error, "ClickHouse") || strings.Contains(s.Error, "hunter2") || strings.Contains(s.Error, "127.0.0.1") {
+			t.Errorf("%s: error %q, want one about ClickHouse without secrets or addresses", name, s.Error)
+		}
+	}
+	if _, err := reader.Section(t.Context(), cluster, "metrics.nodes"); !fault.Is(err, fault.NotReady) {
+		t.Errorf("a section that was never collected: %v, want not_ready", err)
+	}
+	if err := ask(t, clients); !fault.Is(err, fault.AgentError) || strings.Contains(fault.From(err).Message, "hunter2") {
+		t.Errorf("a command: %v, want agent_error without secrets", err)
+	}
+
+	stop()
+	if err := <-ended; err != nil {
+		t.Errorf("Run: %v", err)
+	}
+	if info, err := reader.Cluster(t.Context(), cluster); err != nil || info.Status != snapshot.Offline {
+		t.Errorf("after the end the cluster is %v, %v; want offline at once", info.Status, err)
+	}
+}
+
+// ask sends a command as a master does.
+func ask(t *testing.T, clients *conn.Clients) error {
+	t.Helper()
+	client, err := bus.NewClient(clients, bus.ClientConfig{Replica: "m1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- client.Run(ctx) }()
+	defer func() {
+		stop()
+		<-ended
+	}()
+	params, err := codec.Encode(detail.Node{Name: "n1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = client.Do(ctx, cluster, bus.Request{Kind: detail.KindNode, Params: params, Timeout: 20 * time.Second})
+	return err
+}
+
+func TestConfigNamesTheField(t *testing.T) {
+	t.Parallel()
+	for field, change := range map[string]func(*agent.Config){
+		"cluster_id":      func(c *agent.Config) { c.ClusterID = "Prod" },
+		"instance":        func(c *agent.Config) { c.Instance = "a b" },
+		"interval":        func(c *agent.Config) { c.Interval = time.Millisecond },
+		"section timeout": func(c *agent.Config) { c.SectionTimeout = time.Hour },
+		"slots":           func(c *agent.Config) { c.Slots = 5000 },
+		"max reply bytes": func(c *agent.Config) { c.MaxReplyBytes = 1 },
+		"DSN":             func(c *agent.Config) { c.ClickHouse.DSN = "" },
+		"redis":           func(c *agent.Config) { c.Redis = "ftp://user:hunter2@host" },
+	} {
+		cfg := config("redis://127.0.0.1:1")
+		change(&cfg)
+		_, err := agent.New(cfg)
+		if err == nil || !strings.Contains(err.Error(), field) || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: error %v, want one that names it and no secret", field, err)
+		}
+	}
+}
