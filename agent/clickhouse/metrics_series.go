@@ -67,7 +67,8 @@ func (l labels) key() string {
 // series is one series in one step of a query's window.
 type series struct {
 	metric     string
-	id         uint64 // of resource, attributes and bounds, in any order of their keys
+	id         uint64 // of resource and attributes, in any order of their keys
+	target     uint64 // of the resource: what is scraped as one
 	slot       int64  // 0 is the step that ends with the window, 1 the one before
 	unit       string
 	delta      bool // samples are increments
@@ -75,15 +76,8 @@ type series struct {
 	resource   labels
 	attributes labels
 	bounds     []float64 // of histograms: the finite upper bounds
+	layout     uint64    // of the bounds
 	counters
-}
-
-// increase is PromQL's increase() over w, or the sum of a delta counter.
-func (s *series) increase(w window) ([]float64, bool) {
-	if s.delta {
-		return s.total, s.samples > 0
-	}
-	return s.increaseOver(w)
 }
 
 // lastValue is the newest sample of a gauge.
@@ -143,18 +137,11 @@ func (s *Store) readTables(ctx context.Context, queries ...tableQuery) ([][]seri
 		s.cfg.Tables.Gauge, s.cfg.Tables.Sum, s.cfg.Tables.Histogram)
 }
 
-// seriesKey identifies a series in a step.
-type seriesKey struct {
-	metric string
-	id     uint64
-	delta  bool
-}
-
 // readSeries runs one statement, in chunks where the window is long.
 func (s *Store) readSeries(ctx context.Context, statement string, q seriesQuery) ([]series, error) {
 	var (
 		all    []series
-		joined = make(map[seriesKey]int) // index in all, where the window is one step
+		joined = make(map[partKey]int) // index in all, where the window is one step
 		whole  = q.step == 0
 		chunk  = maxChunk.Milliseconds()
 		limit  = q.maxRows
@@ -178,7 +165,7 @@ func (s *Store) readSeries(ctx context.Context, statement string, q seriesQuery)
 				all = append(all, row)
 				continue
 			}
-			key := seriesKey{row.metric, row.id, row.delta}
+			key := partKey{row.key(), row.layout}
 			if i, ok := joined[key]; ok {
 				all[i].counters = row.then(all[i].counters)
 				continue
@@ -229,8 +216,8 @@ func scanSeries(rows driver.Rows) (series, error) {
 		samples              uint64
 		resource, attributes map[string]string
 	)
-	err := rows.Scan(&s.metric, &s.slot, &s.delta, &s.id, &s.monotonic, &s.unit, &resource, &attributes,
-		&s.bounds, &samples, &s.firstMs, &s.lastMs, &s.first, &s.last, &s.growth, &s.total)
+	err := rows.Scan(&s.metric, &s.slot, &s.delta, &s.id, &s.target, &s.monotonic, &s.unit, &resource, &attributes,
+		&s.bounds, &s.layout, &samples, &s.firstMs, &s.lastMs, &s.first, &s.last, &s.growth, &s.total)
 	s.samples, s.resource, s.attributes = int64(samples), resource, attributes //nolint:gosec // a count of rows
 	return s, err
 }

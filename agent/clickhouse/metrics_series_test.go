@@ -2,6 +2,8 @@ package clickhouse
 
 import (
 	"context"
+	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -118,6 +120,46 @@ func TestHistogramsAreReducedBucketByBucket(t *testing.T) {
 			t.Fatal("no quantile")
 		}
 		checkNear(t, "quantile", got, prom.quantile(q, w, "h", all))
+	}
+}
+
+// A process that restarts with other bounds goes on counting in what PromQL has
+// as the same series: count, sum, and the buckets that both have.
+func TestHistogramsWhoseBoundsChangeGoOn(t *testing.T) {
+	t.Parallel()
+	x := pairs{"service.name": "x"}
+	old, young := []float64{1, 2, 5}, []float64{2, 3}
+	rows := telemetry.Rows{Histograms: slices.Concat(
+		histogram("h", x, pairs{}, old, -50*sec, min15, []float64{500, 510}, []uint64{20, 30, 7, 2}, []uint64{26, 33, 7, 4}),
+		histogram("h", x, pairs{}, young, -5*sec, min15, []float64{5, 50, 80}, []uint64{3, 7, 0}, []uint64{6, 20, 2}, []uint64{9, 29, 9}),
+		// One sample before the change and one after it: no le but the shared has a value.
+		histogram("h1", x, pairs{}, old, -20*sec, min15, []float64{21}, []uint64{211, 0, 10, 862}),
+		histogram("h1", x, pairs{}, young, -5*sec, min15, []float64{9}, []uint64{2, 0, 5}),
+	)}
+	s, _ := testStore(t, rows)
+	w, prom := fiveMinutes(), promOf(rows)
+	for _, metric := range []string{"h", "h1"} {
+		read, err := s.readSeries(t.Context(), histogramSeries, seriesQuery{metrics: []string{metric}, window: w})
+		if err != nil {
+			t.Fatal(err)
+		}
+		list := increments(read, w)
+		if len(list) != 1 {
+			t.Fatalf("%s: %d series, want 1", metric, len(list))
+		}
+		got := map[string]float64{"count": list[0].vector[0], "sum": list[0].vector[1]}
+		for i, n := range list[0].vector[2:] {
+			got[fmt.Sprint(append(list[0].bounds, math.Inf(1))[i])] = n
+		}
+		want := map[string]float64{
+			"count": prom.increase(w, metric+"_count", where()), "sum": prom.increase(w, metric+"_sum", where()),
+		}
+		for _, le := range []string{"1", "2", "3", "5", "+Inf"} {
+			if v := prom.increase(w, metric+"_bucket", where("le", le)); v != 0 {
+				want[le] = v
+			}
+		}
+		checkEqual(t, metric, got, want)
 	}
 }
 

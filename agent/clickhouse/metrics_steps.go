@@ -1,6 +1,7 @@
 package clickhouse
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -81,24 +82,61 @@ func (g grid) points(values map[int64]float64) []model.Point {
 
 // stepped is one series over the steps of a grid.
 type stepped struct {
-	*series
-	steps map[int64]*series
+	*series // one of them
+	steps   map[int64]history
+	// narrow is whether a step is shorter than two scrapes of the target.
+	narrow bool
 }
 
 // bySeries gathers the steps of each series.
-func bySeries(rows []series) []stepped {
-	var out []stepped
-	index := make(map[seriesKey]int)
+func bySeries(rows []series, step time.Duration) []stepped {
+	var (
+		out   []stepped
+		index = make(map[seriesKey]int)
+	)
 	for i := range rows {
 		row := &rows[i]
-		key := seriesKey{row.metric, row.id, row.delta}
-		at, ok := index[key]
+		at, ok := index[row.key()]
 		if !ok {
 			at = len(out)
-			index[key] = at
-			out = append(out, stepped{row, make(map[int64]*series)})
+			index[row.key()] = at
+			out = append(out, stepped{series: row, steps: make(map[int64]history)})
 		}
-		out[at].steps[row.slot] = row
+		out[at].steps[row.slot] = out[at].steps[row.slot].with(row)
+	}
+	intervals := scrapeIntervals(out)
+	for i := range out {
+		length := float64(step.Milliseconds()) * extrapolationThreshold
+		out[i].narrow = length < 2*intervals[out[i].target]
+	}
+	return out
+}
+
+// scrapeIntervals are the usual milliseconds from one sample of a target to the
+// next: the median over its series and their steps, so that neither a series
+// that comes back from a gap nor a scrape that failed counts.
+func scrapeIntervals(lines []stepped) map[uint64]float64 {
+	distances := make(map[uint64][]float64)
+	for _, line := range lines {
+		newer := int64(-1) // when the sample after the step was taken, if that was a step's only one
+		for _, slot := range slices.Sorted(maps.Keys(line.steps)) {
+			h := line.steps[slot]
+			first, last, samples := h[0].firstMs, h[len(h)-1].lastMs, h.samples()
+			if newer >= 0 {
+				distances[line.target] = append(distances[line.target], float64(newer-last))
+			}
+			newer = -1
+			if samples > 1 {
+				distances[line.target] = append(distances[line.target], float64(last-first)/float64(samples-1))
+			} else {
+				newer = first
+			}
+		}
+	}
+	out := make(map[uint64]float64, len(distances))
+	for target, list := range distances {
+		slices.Sort(list)
+		out[target] = list[len(list)/2]
 	}
 	return out
 }
@@ -115,26 +153,21 @@ func (s stepped) slots(g grid) []int64 {
 	return out
 }
 
-// rate is PromQL's rate() over the step, per second. A step with a single
-// sample, shorter than two scrapes, takes in as many steps before it as it
-// needs, up to the lookback: rate() over a range so much longer.
-func (s stepped) rate(g grid, slot int64) ([]float64, bool) {
-	at, w := s.steps[slot], g.at(slot)
-	if at == nil {
-		return nil, false
+// rate is PromQL's rate() over the step, per second. Where steps are shorter
+// than two scrapes, one with a single sample takes in as many steps before it as
+// it needs, up to the lookback: rate() over a range so much longer.
+func (s stepped) rate(g grid, slot int64) (increment, bool) {
+	h, w := s.steps[slot], g.at(slot)
+	if len(h) == 0 {
+		return increment{}, false
 	}
-	if at.delta {
-		return divided(at.total, w.seconds()), true
-	}
-	c := at.counters
-	for i := int64(1); c.samples < 2 && i <= g.extra(); i++ {
+	for i := int64(1); s.narrow && !s.delta && h.samples() < 2 && i <= g.extra(); i++ {
 		w.fromMs -= g.step.Milliseconds()
-		if before := s.steps[slot+i]; before != nil {
-			c = before.then(c)
-		}
+		h = slices.Concat(s.steps[slot+i], h)
 	}
-	increase, ok := c.increaseOver(w)
-	return divided(increase, w.seconds()), ok
+	inc, ok := h.increase(w)
+	inc.vector = divided(inc.vector, w.seconds())
+	return inc, ok
 }
 
 func divided(vector []float64, by float64) []float64 {

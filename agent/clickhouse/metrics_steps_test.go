@@ -116,6 +116,43 @@ func TestNodeSeriesOfCountersIsRate(t *testing.T) {
 	}
 }
 
+// A series that comes back from a gap says nothing about the time before the
+// step: its target is scraped often enough for a rate of the step alone.
+func TestStepsAreWidenedOnlyForRareScrapes(t *testing.T) {
+	t.Parallel()
+	n1, n2 := exporter("10.0.0.1"), exporter("10.0.0.2")
+	values := every15s()
+	gappy := counter("node_intr_total", n1, pairs{"cpu": "1"}, -2*sec, min15, values...)
+	// Back with a single sample in the newest step, after 45 s without.
+	gappy = append(gappy[:len(gappy)-4], gappy[len(gappy)-1])
+	// All of a target is away for a while.
+	away := counter("node_forks_total", n1, pairs{}, -2*sec, min15, values...)
+	away = append(away[:20], away[23:]...)
+	rows := telemetry.Rows{
+		Sums: slices.Concat(
+			counter("node_intr_total", n1, pairs{"cpu": "0"}, -2*sec, min15, values...), gappy, away,
+			counter("node_intr_total", n2, pairs{"cpu": "0"}, -2*sec, time.Minute, values...),
+		),
+		Gauges: slices.Concat(gauge(bootTime, n1, pairs{}, -sec, min15, 1), gauge(bootTime, n2, pairs{}, -sec, min15, 1)),
+	}
+	s, _ := testStore(t, rows)
+	r := before(9 * time.Minute)
+	rates := func(of pairs, metric string, length time.Duration) map[model.Time]float64 {
+		var own telemetry.Rows
+		for _, p := range rows.Sums {
+			if p.Resource["server.address"] == of["server.address"] {
+				own.Sums = append(own.Sums, p)
+			}
+		}
+		return referenceRates(promOf(own), metric, where(), r, time.Minute, length)
+	}
+	for _, metric := range []string{"node_intr_total", "node_forks_total"} {
+		checkPoints(t, metric, seriesOf(t, s, "10.0.0.1", metric, r, 60).Points, rates(n1, metric, time.Minute))
+	}
+	// The same metric of a target that is scraped once a minute.
+	checkPoints(t, "scraped once a minute", seriesOf(t, s, "10.0.0.2", "node_intr_total", r, 60).Points, rates(n2, "node_intr_total", 2*time.Minute))
+}
+
 func TestNodeSeriesAliases(t *testing.T) {
 	t.Parallel()
 	r := exporter("10.0.0.1")

@@ -60,9 +60,9 @@ func addToNode(nodes map[string]*nodeSamples, s *series, w window, counter bool)
 	}
 	v := labelled{labels: s.attributes, known: true, firstMs: s.firstMs, lastMs: s.lastMs, samples: s.samples}
 	if counter {
-		var increase []float64
-		if increase, v.known = s.increase(w); v.known {
-			v.value = increase[0] / w.seconds()
+		var inc increment
+		if inc, v.known = (history{s}).increase(w); v.known {
+			v.value = inc.vector[0] / w.seconds()
 		}
 	} else {
 		v.value = s.lastValue()

@@ -80,7 +80,7 @@ func (s *Store) nodeTracks(ctx context.Context, id identity, metrics []string, g
 		index = make(map[string]int)
 	)
 	for i, rows := range tables {
-		for _, line := range bySeries(rows) {
+		for _, line := range bySeries(rows, g.step) {
 			if of, ok := identify(line.series); !ok || of.key != id.key {
 				continue
 			}
@@ -110,9 +110,9 @@ func (s stepped) track(g grid, counter bool) track {
 	t := track{metric: s.metric, labels: shown, values: make(map[int64]float64), counter: counter}
 	for _, slot := range s.slots(g) {
 		if !counter {
-			t.values[slot] = s.steps[slot].mean()
+			t.values[slot] = s.steps[slot][0].mean()
 		} else if rate, ok := s.rate(g, slot); ok {
-			t.values[slot] = rate[0]
+			t.values[slot] = rate.vector[0]
 		}
 	}
 	return t

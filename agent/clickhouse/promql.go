@@ -33,13 +33,12 @@ type counters struct {
 }
 
 // then joins c with the samples of a later window, as if both had been reduced
-// at once. A vector of another length (a histogram with other buckets) starts
-// afresh.
+// at once. Both have the same elements.
 func (c counters) then(next counters) counters {
 	switch {
 	case next.samples == 0:
 		return c
-	case c.samples == 0, len(c.last) != len(next.first):
+	case c.samples == 0:
 		return next
 	}
 	joined := counters{

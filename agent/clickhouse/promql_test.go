@@ -136,15 +136,6 @@ func TestIncreaseByHand(t *testing.T) {
 	}
 }
 
-func TestJoiningOtherBucketsStartsAfresh(t *testing.T) {
-	t.Parallel()
-	old := counters{samples: 3, first: []float64{1, 2}, last: []float64{3, 4}, growth: []float64{2, 2}, total: []float64{6, 6}}
-	next := reduce([]sample{{1000, 5}, {2000, 8}})
-	if got := old.then(next); got.samples != 2 || got.growth[0] != 3 {
-		t.Errorf("joined %+v, want the later samples alone", got)
-	}
-}
-
 // referenceQuantile is histogram_quantile by its definition: the place where a
 // line through the bucket that holds the rank reaches it.
 func referenceQuantile(q float64, les, perBucket []float64) float64 {

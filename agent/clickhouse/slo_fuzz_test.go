@@ -26,7 +26,7 @@ func FuzzSightings(f *testing.F) {
 			for _, p := range proxies() {
 				for _, metric := range []string{p.requests, p.duration + "_bucket", p.duration + "_count", p.duration} {
 					s := series{metric: metric, attributes: l, resource: labels{}}
-					traffic.add([]increment{{&s, []float64{3}}})
+					traffic.add([]increment{{series: &s, vector: []float64{3}}})
 				}
 			}
 			for _, row := range traffic.ingressRows() {

@@ -76,10 +76,11 @@ func trafficBySteps(g grid, tables [][]series) map[int64]*sloTraffic {
 	seconds := g.step.Seconds()
 	lists := make(map[int64][]increment)
 	for _, rows := range tables {
-		for _, line := range bySeries(rows) {
+		for _, line := range bySeries(rows, g.step) {
 			for _, slot := range line.slots(g) {
 				if rate, ok := line.rate(g, slot); ok {
-					lists[slot] = append(lists[slot], increment{line.series, divided(rate, 1/seconds)})
+					rate.vector = divided(rate.vector, 1/seconds)
+					lists[slot] = append(lists[slot], rate)
 				}
 			}
 		}

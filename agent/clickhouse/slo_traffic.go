@@ -115,12 +115,6 @@ type sloTraffic struct {
 	edges    map[meshEdge]*[reporters]*traffic
 }
 
-// increment is a series and its increases over the window.
-type increment struct {
-	*series
-	vector []float64
-}
-
 func newSLOTraffic(w window) *sloTraffic {
 	return &sloTraffic{
 		window:   w,
@@ -128,17 +122,6 @@ func newSLOTraffic(w window) *sloTraffic {
 		services: make(map[meshKey]*traffic),
 		edges:    make(map[meshEdge]*[reporters]*traffic),
 	}
-}
-
-// increments are the series that have an increase over w.
-func increments(list []series, w window) []increment {
-	out := make([]increment, 0, len(list))
-	for i := range list {
-		if vector, ok := list[i].increase(w); ok {
-			out = append(out, increment{&list[i], vector})
-		}
-	}
-	return out
 }
 
 // add counts the increments. By its name a metric is a counter, a histogram, or

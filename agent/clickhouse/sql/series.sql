@@ -5,7 +5,7 @@ SELECT, which gives for each series as it was written, and each step:
     metric, slot, delta, monotonic, unit, raw_resource, raw_attributes, bounds,
     raw_points Array(Tuple(Int64 milliseconds, Array(Float64) vector))
 
-Slot 0 is the step that ends at to_ms, 1 the one before it; steps are left-open.
+A histogram is a row for each of the bounds that it had. Slot 0 is the step that ends at to_ms, 1 the one before it; steps are left-open.
 Grouping by the maps as they stand is cheap; collectors before v0.116 wrote their
 keys in random order, which the outer GROUP BY, once per group, puts right.
 */ -}}
@@ -20,11 +20,13 @@ SELECT
     slot,
     delta,
     series,
+    any_target,
     is_monotonic,
     metric_unit,
     mapFilter((k, v) -> empty({resource_keys:Array(String)}) OR has({resource_keys:Array(String)}, k), any_resource) AS resource,
     mapFilter((k, v) -> empty({attribute_keys:Array(String)}) OR has({attribute_keys:Array(String)}, k), any_attributes) AS attributes,
     any_bounds,
+    layout,
     length(vectors) AS sample_count,
     samples[1].1 AS first_ms,
     samples[-1].1 AS last_ms,
@@ -41,12 +43,14 @@ FROM
         metric,
         slot,
         delta,
-        cityHash64(mapSort(raw_resource), mapSort(raw_attributes), bounds, length(raw_points[1].2)) AS series,
+        cityHash64(mapSort(raw_resource), mapSort(raw_attributes)) AS series,
+        cityHash64(bounds, length(raw_points[1].2)) AS layout,
+        any(bounds) AS any_bounds,
+        any(cityHash64(mapSort(raw_resource))) AS any_target,
         any(monotonic) AS is_monotonic,
         any(unit) AS metric_unit,
         any(raw_resource) AS any_resource,
         any(raw_attributes) AS any_attributes,
-        any(bounds) AS any_bounds,
         arraySort(groupArrayArray(raw_points)) AS points
     FROM
     (
@@ -66,7 +70,7 @@ WHERE MetricName IN {metrics:Array(String)}
 
 {{define "series end" -}}
     )
-    GROUP BY metric, slot, delta, series
+    GROUP BY metric, slot, delta, series, layout
 )
 LIMIT {max_rows:UInt64}
 {{- end}}
