@@ -175,6 +175,19 @@ func testOverview(t *testing.T, s *stack, c cluster) { //nolint:thelper // the b
 	equal(t, "overview", want, got)
 }
 
+// testWindows checks what each section says it speaks of.
+func testWindows(t *testing.T, s *stack, c cluster) { //nolint:thelper // the body of a subtest
+	for section, path := range sectionPaths() {
+		want := rateWindow // and sloWindow
+		if strings.HasPrefix(string(section), "traces.") {
+			want = traceWindow
+		}
+		if got := s.dashboard(t, c, path).Meta.WindowSeconds; section != model.SectionOverview && got != int64(want.Seconds()) {
+			t.Errorf("%s: windowSeconds %d, want %s", path, got, want)
+		}
+	}
+}
+
 // testRanges asks for the traces and SLO lists over another range than the
 // snapshot's: the agent then computes them, for each instant as if it were now.
 func testRanges(t *testing.T, s *stack, c cluster) { //nolint:thelper // the body of a subtest

@@ -56,6 +56,7 @@ func perInstant() []namedTest {
 		{"trace services", testServices},
 		{"topology", testTopology},
 		{"overview", testOverview},
+		{"windows", testWindows},
 		{"other ranges", testRanges},
 		{"stock Redis", testStockRedis},
 		{"clusters", testClusters},

@@ -25,6 +25,7 @@ type stack struct {
 	masters [2]*replica
 	rows    *reference.Data // the same rows
 	end     time.Time       // of the rows
+	old     time.Time       // of the first row of an older collector, to the second
 
 	details int             // how many were asked for
 	asked   map[string]bool // paths that both masters were asked for
@@ -54,7 +55,8 @@ func newStack(t *testing.T) (*stack, time.Duration) {
 	}
 	shift := time.Now().Add(-10 * time.Second).Sub(captured(2, 38, 5)).Truncate(time.Minute)
 	s.end = captured(2, 38, 5).Add(shift)
-	rows := withOldGeneration(capture.Shifted(shift), captured(2, 31, 0).Add(shift))
+	s.old = captured(2, 31, 0).Add(shift)
+	rows := withOldGeneration(capture.Shifted(shift), s.old)
 	if s.rows, err = reference.New(rows); err != nil {
 		t.Fatal(err)
 	}

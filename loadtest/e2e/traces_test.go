@@ -76,11 +76,21 @@ func rangeParams(start, end time.Time) []string {
 	return []string{"start_time", start.Format(time.RFC3339), "end_time", end.Format(time.RFC3339)}
 }
 
-// testSearchInPart searches two minutes: traces that lie in it are found, those
-// outside are not; whether one that begins or ends outside belongs to it is not
-// laid down, but it must be told whole.
+// testSearchInPart searches parts of the time: two minutes, and ten seconds that
+// begin exactly with one trace and end exactly with another.
 func testSearchInPart(t *testing.T, s *stack, c cluster) { //nolint:thelper // the body of a subtest
-	start, end := s.end.Add(-6*time.Minute), s.end.Add(-4*time.Minute)
+	s.searchPart(t, c, s.end.Add(-6*time.Minute), s.end.Add(-4*time.Minute))
+	found := s.searchPart(t, c, s.old, s.old.Add(10*time.Second))
+	if !found[traceID(1)] || found[traceID(2)] {
+		t.Errorf("half-open: a trace at the start was found: %v, one at the end: %v", found[traceID(1)], found[traceID(2)])
+	}
+}
+
+// searchPart: traces that lie in the range are found, those outside are not;
+// whether one that begins or ends outside belongs to it is not laid down, but it
+// must be told whole.
+func (s *stack) searchPart(t *testing.T, c cluster, start, end time.Time) map[string]bool {
+	t.Helper()
 	got := decode[[]model.TraceSummary](t, s.detail(t, c, "/observe/traces", append(rangeParams(start, end), "limit", "1000")...).Data)
 	all := map[string]model.TraceSummary{}
 	for _, want := range s.rows.Search(reference.Search{Start: start, End: end}) {
@@ -89,9 +99,9 @@ func testSearchInPart(t *testing.T, s *stack, c cluster) { //nolint:thelper // t
 	found := map[string]bool{}
 	for _, g := range got {
 		if want, ok := all[g.TraceID]; !ok {
-			t.Errorf("traces of two minutes: %s has no span in them", g.TraceID)
+			t.Errorf("traces of a part: %s has no span in it", g.TraceID)
 		} else {
-			equal(t, "traces of two minutes", want, g)
+			equal(t, "traces of a part", want, g)
 		}
 		found[g.TraceID] = true
 	}
@@ -101,9 +111,10 @@ func testSearchInPart(t *testing.T, s *stack, c cluster) { //nolint:thelper // t
 			t.Fatal(err)
 		}
 		if !at.Before(start) && at.Before(end) && !found[id] {
-			t.Errorf("traces of two minutes: %s began in them at %s and is missing", id, want.Timestamp)
+			t.Errorf("traces of a part: %s began in it at %s and is missing", id, want.Timestamp)
 		}
 	}
+	return found
 }
 
 // testSearchPages walks through pages, by cursor and by offset, in both orders:
