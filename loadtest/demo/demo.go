@@ -157,7 +157,7 @@ func (d *demo) server(spec proc.Spec, log string) error {
 		select {
 		case <-stopping:
 		case <-p.Done():
-			d.breaks(fmt.Errorf("%s ended (%v) and the demo cannot go on without it%s", spec.Name, p.Err(), lastWords(log)))
+			d.breaks(fmt.Errorf("%s ended and the demo cannot go on without it: %w%s", spec.Name, exitOf(p), lastWords(log)))
 		}
 	}()
 	d.onStop(func() {
@@ -165,6 +165,14 @@ func (d *demo) server(spec proc.Spec, log string) error {
 		p.Stop()
 	})
 	return nil
+}
+
+// exitOf says how a child ended, also when it ended well.
+func exitOf(p *proc.Process) error {
+	if err := p.Err(); err != nil {
+		return err
+	}
+	return errors.New("exit status 0")
 }
 
 // lastWords is the end of a log file.
