@@ -18,6 +18,7 @@ import (
 
 var (
 	seedFlag  = flag.Int("seed", 0, "seed of the random cases; 0 draws one and prints it")
+	leastFlag = flag.Bool("least", true, "make a failing case smaller before it is printed")
 	batchFlag = flag.Int("batches", 4, "loads of random cases for each suite")
 )
 
@@ -231,6 +232,9 @@ func (s *suite) least(t *testing.T, m moment, cases []testCase, differences []di
 	t.Helper()
 	best, found := smallest(cases, failing(differences))
 	for range 40 {
+		if !*leastFlag {
+			break
+		}
 		tries := best.smaller()
 		if len(tries) == 0 {
 			break
