@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
 )
@@ -45,11 +46,15 @@ func Version() string {
 	return "unknown"
 }
 
+// echo is how long after the first signal another one is taken for the same one:
+// a terminal and a parent process that passes signals on both deliver a Ctrl-C.
+const echo = 2 * time.Second
+
 // Main runs a command until it returns or SIGINT or SIGTERM ends its context; a
-// second signal ends the process at once. It does not return.
+// second signal, later than echo, ends the process at once. It does not return.
 func Main(run func(context.Context) error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
+	context.AfterFunc(ctx, func() { time.AfterFunc(echo, stop) })
 	if err := run(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
