@@ -23,6 +23,8 @@ demo: ## run the whole thing on this machine: two clusters, two masters (PORT=80
 test: ## run all tests, on a real redis-server and the real ClickHouse engine
 	@$(SETUP) test
 	$(GOTEST) ./...
+	@echo "the PromQL reference: a module of its own, Prometheus's engine takes minutes to build the first time"
+	cd loadtest/promql && $(GOTEST) ./...
 
 test-race: ## run the tests of the concurrent parts under the race detector (needs gcc)
 	@$(SETUP) test
