@@ -52,17 +52,14 @@ func (r *spanRow) span(traceID string, c *conventions) model.Span {
 	return span
 }
 
-// http is the span's HTTP call, nil when it is none. gRPC is HTTP: a POST to
-// /<service>/<method>, whose status is not an HTTP status.
+// http is the span's HTTP call, nil when it says of none: gRPC is HTTP too, but
+// its spans say nothing of the HTTP below.
 func (r *spanRow) http(c *conventions, serving bool) *model.SpanHTTP {
 	h := model.SpanHTTP{
 		Method:     c.HTTPMethod.of(r.attributes),
 		Route:      c.HTTPRoute.of(r.attributes),
 		URL:        c.HTTPURL.of(r.attributes),
 		StatusCode: attributeInt(c.HTTPStatus.of(r.attributes)),
-	}
-	if h.Method == "" && c.RPCSystem.of(r.attributes) == "grpc" {
-		h.Method, h.Route = "POST", grpcPath(c.RPCService.of(r.attributes), c.RPCMethod.of(r.attributes))
 	}
 	if h.Method == "" && h.URL == "" && h.StatusCode == 0 {
 		return nil
@@ -81,15 +78,6 @@ func (r *spanRow) http(c *conventions, serving bool) *model.SpanHTTP {
 		h.ServerPort = attributeInt(c.ServerPort.of(r.attributes))
 	}
 	return &h
-}
-
-// grpcPath is the path of a gRPC call; the stable conventions put the service
-// into the method.
-func grpcPath(service, method string) string {
-	if service == "" || strings.Contains(method, "/") {
-		return "/" + strings.TrimPrefix(method, "/")
-	}
-	return "/" + service + "/" + method
 }
 
 // attributeInt reads a number that an attribute holds as text; 0 when it is none.

@@ -69,7 +69,6 @@ func TestTraceByID(t *testing.T) {
 	client.HTTP = &model.SpanHTTP{Method: "POST", URL: "http://cart:81/a", StatusCode: 200, Server: "cart", ServerPort: 81}
 	rpc := base(3, 2, "cart", "SPAN_KIND_SERVER", "STATUS_CODE_ERROR", 1900*ms, 300*ms)
 	rpc.StatusMessage = "no stock"
-	rpc.HTTP = &model.SpanHTTP{Method: "POST", Route: "/shop.Cart/Add", Server: "cart"}
 	rpc.Events = []model.SpanEvent{{Timestamp: at(1900 * ms), Name: "exception", Attributes: map[string]string{
 		"exception.type": "StockError", "exception.message": "sold out", "exception.stacktrace": "at cart.go:1",
 	}}}
