@@ -51,9 +51,6 @@ type conventions struct {
 	ServingPort    attribute
 	PeerAddress    attribute // the IP behind ServerAddress
 	PeerService    attribute
-	RPCSystem      attribute
-	RPCService     attribute
-	RPCMethod      attribute // with the service before a slash in the new generation
 	DBSystem       attribute
 	DBName         attribute
 	DBOperation    attribute
@@ -90,9 +87,6 @@ func semanticConventions() conventions {
 		ServingPort:    attribute{"server.port", "net.host.port"},
 		PeerAddress:    attribute{"network.peer.address", "net.sock.peer.addr", "net.peer.ip"},
 		PeerService:    attribute{"service.peer.name", "peer.service"},
-		RPCSystem:      attribute{"rpc.system.name", "rpc.system"},
-		RPCService:     attribute{"rpc.service"},
-		RPCMethod:      attribute{"rpc.method"},
 		DBSystem:       attribute{"db.system.name", "db.system"},
 		DBName:         attribute{"db.namespace", "db.name", "db.mssql.instance_name", "db.redis.database_index"},
 		DBOperation:    attribute{"db.operation.name", "db.operation"},
@@ -108,11 +102,12 @@ func semanticConventions() conventions {
 	}
 }
 
-// statementData is what the templates of sql/ are rendered with: the tables and
-// the conventions.
+// statementData is what the templates of sql/ are rendered with: the tables, the
+// conventions, and the dialect of a metric table.
 type statementData struct {
 	Tables
 	conventions
+	dialect
 }
 
 // statementFuncs are the functions of the templates of sql/.

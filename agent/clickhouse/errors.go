@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -14,10 +15,19 @@ import (
 
 // Exception codes of ClickHouse (src/Common/ErrorCodes.cpp).
 const (
-	codeSyntaxError     = 62
-	codeUnknownDatabase = 81
-	codeTimeoutExceeded = 159
+	codeNoSuchColumn      = 16
+	codeUnknownIdentifier = 47
+	codeSyntaxError       = 62
+	codeUnknownDatabase   = 81
+	codeTimeoutExceeded   = 159
+	codeReadonly          = 164
 )
+
+// hasCode tells whether err is an exception of the server with one of the codes.
+func hasCode(err error, codes ...int32) bool {
+	var e *clickhouse.Exception
+	return errors.As(err, &e) && slices.Contains(codes, e.Code)
+}
 
 // chError turns a failure of the statement name into what a user may read: the
 // server's code and words, without the statement, addresses or the DSN. The

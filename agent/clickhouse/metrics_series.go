@@ -182,7 +182,7 @@ func (s *Store) readChunk(ctx context.Context, statement string, q seriesQuery, 
 	if step == 0 {
 		step = w.toMs - w.fromMs
 	}
-	rows, err := query(ctx, s, statement, params{
+	rows, err := queryMetrics(ctx, s, statement, params{
 		"metrics":        q.metrics,
 		"from_ms":        w.fromMs,
 		"to_ms":          w.toMs,

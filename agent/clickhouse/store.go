@@ -13,8 +13,10 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"net/http"
 	"path"
 	"strings"
+	"sync/atomic"
 	"text/template"
 	"time"
 
@@ -27,9 +29,13 @@ var sqlFiles embed.FS
 
 // Store reads one ClickHouse. It is safe for concurrent use.
 type Store struct {
-	cfg     Config
-	conn    driver.Conn
-	queries map[string]string // by file name without .sql, tables filled in
+	cfg       Config
+	conn      driver.Conn
+	templates *template.Template
+	queries   map[string]string // by file name without .sql, tables filled in
+	dialects  dialects
+	// readonly is set once the server has refused settings.
+	readonly atomic.Bool
 }
 
 // Open checks the configuration and prepares the statements. It does not
@@ -49,15 +55,19 @@ func Open(cfg Config) (*Store, error) {
 	}
 	options.MaxOpenConns, options.MaxIdleConns = cfg.MaxConns, cfg.MaxConns
 	options.ClientInfo.Products = append(options.ClientInfo.Products, struct{ Name, Version string }{"atlhyper-agent", "1"})
+	s := &Store{cfg: cfg}
+	options.TransportFunc = func(base *http.Transport) (http.RoundTripper, error) {
+		return readonlyTransport{base, &s.readonly}, nil
+	}
 	conn, err := clickhouse.Open(options)
 	if err != nil {
 		return nil, fmt.Errorf("clickhouse: open: %w", err)
 	}
-	queries, err := renderQueries(cfg.Tables)
-	if err != nil {
+	s.conn = conn
+	if err := s.renderQueries(); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
-	return &Store{cfg: cfg, conn: conn, queries: queries}, nil
+	return s, nil
 }
 
 // Close closes the connections.
@@ -71,22 +81,32 @@ func (s *Store) Ping(ctx context.Context) error {
 	return nil
 }
 
-func renderQueries(tables Tables) (map[string]string, error) {
+// renderQueries prepares the statements, those about metric tables in the newest
+// dialect.
+func (s *Store) renderQueries() error {
 	// The files may include one another with {{template "<file>.sql" .}}; see
 	// statementFuncs for the functions and statementData for the names in them.
 	all, err := template.New("").Funcs(statementFuncs()).ParseFS(sqlFiles, "sql/*.sql")
 	if err != nil {
-		return nil, fmt.Errorf("clickhouse: parse sql: %w", err)
+		return fmt.Errorf("clickhouse: parse sql: %w", err)
 	}
-	queries := make(map[string]string)
+	s.templates, s.queries = all, make(map[string]string)
 	for _, t := range all.Templates() {
-		var sql bytes.Buffer
-		if err := t.Execute(&sql, statementData{tables, semanticConventions()}); err != nil {
-			return nil, fmt.Errorf("clickhouse: render %s: %w", t.Name(), err)
+		sql, err := render(t, s.cfg.Tables, newestDialect())
+		if err != nil {
+			return err
 		}
-		queries[strings.TrimSuffix(path.Base(t.Name()), ".sql")] = sql.String()
+		s.queries[strings.TrimSuffix(path.Base(t.Name()), ".sql")] = sql
 	}
-	return queries, nil
+	return nil
+}
+
+func render(t *template.Template, tables Tables, d dialect) (string, error) {
+	var sql bytes.Buffer
+	if err := t.Execute(&sql, statementData{tables, semanticConventions(), d}); err != nil {
+		return "", fmt.Errorf("clickhouse: render %s: %w", t.Name(), err)
+	}
+	return sql.String(), nil
 }
 
 // params are the {name:Type} parameters of a statement, bound by the server.
@@ -114,7 +134,7 @@ func queryText[T any](ctx context.Context, s *Store, name, sql string, p params,
 		args = append(args, clickhouse.Named(k, v))
 	}
 	began := time.Now()
-	rows, err := s.conn.Query(ctx, sql, args...)
+	rows, err := s.open(ctx, sql, args)
 	if err != nil {
 		return nil, chError(ctx, name, err)
 	}
@@ -136,4 +156,17 @@ func queryText[T any](ctx context.Context, s *Store, name, sql string, p params,
 	}
 	s.cfg.Logger.DebugContext(ctx, "statement", "name", name, "rows", len(out), "took", time.Since(began))
 	return out, nil
+}
+
+// open runs a statement, without settings from the first time on that the server
+// refuses them.
+func (s *Store) open(ctx context.Context, sql string, args []any) (driver.Rows, error) {
+	if !s.readonly.Load() {
+		rows, err := s.conn.Query(ctx, sql, args...)
+		if !hasCode(err, codeReadonly) {
+			return rows, err
+		}
+		s.readonly.Store(true)
+	}
+	return s.conn.Query(unlimited(ctx), sql, args...)
 }

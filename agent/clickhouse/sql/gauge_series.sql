@@ -6,13 +6,13 @@
             intDiv({to_ms:Int64} - ms, {step_ms:Int64}) AS slot,
             false AS delta,
             false AS monotonic,
-            any(MetricUnit) AS unit,
+            any({{.Unit}}) AS unit,
             any(ResourceAttributes) AS raw_resource,
             any(Attributes) AS raw_attributes,
             emptyArrayFloat64() AS bounds,
             groupArray((ms, [Value])) AS raw_points
         FROM {{.Gauge}}
-        {{template "series where"}}
+        {{template "series where" .}}
           AND isFinite(Value)
         GROUP BY metric, written, slot
 {{template "series end"}}

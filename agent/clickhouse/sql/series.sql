@@ -62,7 +62,7 @@ WHERE MetricName IN {metrics:Array(String)}
           AND TimeUnix <= fromUnixTimestamp64Milli({to_ms:Int64})
           -- Part of the sorting key since v0.157; the hour is one of the server's zone.
           AND toStartOfHour(TimeUnix) >= fromUnixTimestamp64Milli({from_ms:Int64} - 3600000)
-          AND bitAnd(Flags, 1) = 0
+          AND bitAnd({{.Flags}}, 1) = 0
           AND (empty({any_of:Array(String)})
                OR hasAny(mapValues(ResourceAttributes), {any_of:Array(String)})
                OR hasAny(mapValues(Attributes), {any_of:Array(String)}))

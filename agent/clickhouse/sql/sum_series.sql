@@ -4,15 +4,15 @@
             MetricName AS metric,
             cityHash64(ResourceAttributes, Attributes) AS written,
             intDiv({to_ms:Int64} - ms, {step_ms:Int64}) AS slot,
-            toBool(AggregationTemporality = 1) AS delta,
-            any(IsMonotonic) AS monotonic,
-            any(MetricUnit) AS unit,
+            toBool({{.Temporality}} = 1) AS delta,
+            toBool(any({{.Monotonic}})) AS monotonic,
+            any({{.Unit}}) AS unit,
             any(ResourceAttributes) AS raw_resource,
             any(Attributes) AS raw_attributes,
             emptyArrayFloat64() AS bounds,
             groupArray((ms, [Value])) AS raw_points
         FROM {{.Sum}}
-        {{template "series where"}}
+        {{template "series where" .}}
           AND isFinite(Value)
         GROUP BY metric, written, slot, delta
 {{template "series end"}}
