@@ -2,6 +2,8 @@
 
 PORT  ?= 8080
 CACHE := $(or $(ATLHYPER_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/atlhyper-observe)
+# Where loadtest/setup.sh puts a redis-server if there is none.
+export PATH := $(CACHE)/bin:$(PATH)
 GOLANGCI_VERSION := v2.15.0
 GOLANGCI := $(CACHE)/bin/golangci-lint-$(GOLANGCI_VERSION)
 # The race detector needs a C compiler; without one the tests run without it.

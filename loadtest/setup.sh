@@ -8,6 +8,9 @@ say() { printf '%s\n' "setup: $*"; }
 
 command -v go >/dev/null 2>&1 || { say "Go 1.26 or newer is needed: https://go.dev/dl"; exit 1; }
 
+cache=${ATLHYPER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/atlhyper-observe}
+PATH=$cache/bin:$PATH
+
 # install PACKAGE: with apt-get, as root or through a sudo that asks nothing.
 install() {
   command -v apt-get >/dev/null 2>&1 || return 1
@@ -17,16 +20,24 @@ install() {
     sudo="sudo -n"
   fi
   say "installing $1 with apt-get"
-  # No service may start on the default port: policy-rc.d is asked by Debian's scripts.
-  $sudo env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -q "$1" >/dev/null 2>&1 && return 0
+  $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -q "$1" >/dev/null 2>&1 && return 0
   say "updating the package lists first"
   $sudo apt-get update -q >/dev/null 2>&1 || return 1
-  $sudo env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -q "$1" >/dev/null
+  $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -q "$1" >/dev/null
 }
 
-# Debian's redis-server package starts a service; redis-tools' dependency has the
-# binary without being asked to run. We only need the binary.
-if ! command -v redis-server >/dev/null 2>&1 && ! install redis-server; then
+# Debian's package redis-server would start a service on the default port and at
+# every boot. Its program is the one that redis-tools brings as redis-check-rdb;
+# the name it is called by decides what it is.
+install_redis() {
+  [ -x /usr/bin/redis-check-rdb ] || install redis-tools || return 1
+  [ -x /usr/bin/redis-check-rdb ] || return 1
+  mkdir -p "$cache/bin"
+  ln -sf /usr/bin/redis-check-rdb "$cache/bin/redis-server"
+  redis-server --version >/dev/null
+}
+
+if ! command -v redis-server >/dev/null 2>&1 && ! install_redis; then
   if [ "$job" = demo ]; then
     say "no redis-server and no way to install one: the demo uses an embedded stand-in"
   else

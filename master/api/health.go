@@ -30,6 +30,9 @@ func (a *API) readyz(w http.ResponseWriter, r *http.Request) error {
 		if ctx.Err() != nil && r.Context().Err() != nil {
 			return r.Context().Err()
 		}
+		if fault.Is(err, fault.StoreUnavailable) {
+			return err
+		}
 		return fault.Wrap(err, fault.StoreUnavailable, "Redis cannot be reached")
 	}
 	a.writeJSON(w, r, http.StatusOK, probe{"ready"})

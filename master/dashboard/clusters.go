@@ -12,7 +12,6 @@ import (
 	"github.com/atlhyper/observe/redis/key"
 	"github.com/atlhyper/observe/redis/snapshot"
 	"github.com/atlhyper/observe/shared/codec"
-	"github.com/atlhyper/observe/shared/fault"
 	"github.com/atlhyper/observe/shared/model"
 )
 
@@ -127,7 +126,9 @@ func (s *Service) view(ctx context.Context, info snapshot.ClusterInfo) (Cluster,
 }
 
 // nodes returns the number of nodes, nil while nothing says it: a count that is
-// not known is no zero.
+// not known is no zero. A summary that cannot be read, say of a newer agent, hides
+// the count of its own cluster, not the list of all of them: its own endpoint says
+// why. The error is that of ctx.
 func (s *Service) nodes(ctx context.Context, info snapshot.ClusterInfo) (*int64, error) {
 	if _, ok := info.Sections[model.SectionMetricsSummary]; !ok {
 		return nil, nil
@@ -135,15 +136,12 @@ func (s *Service) nodes(ctx context.Context, info snapshot.ClusterInfo) (*int64,
 	section, err := read(ctx, s.timeout, func(ctx context.Context) (snapshot.Section, error) {
 		return s.reader.Section(ctx, info.ID, model.SectionMetricsSummary)
 	})
-	switch {
-	case fault.Is(err, fault.NotReady), fault.Is(err, fault.SnapshotExpired), fault.Is(err, fault.ClusterUnknown):
-		return nil, nil // gone between the two reads
-	case err != nil:
-		return nil, err
+	if err != nil {
+		return nil, ctx.Err()
 	}
 	var summary model.MetricsSummary
 	if err := codec.Decode(section.Data, &summary); err != nil {
-		return nil, nil //nolint:nilerr // unreadable: the section itself answers with agent_error, the list goes on
+		return nil, ctx.Err()
 	}
 	return &summary.TotalNodes, nil
 }

@@ -238,6 +238,28 @@ func TestClusters(t *testing.T) {
 	}
 }
 
+// A newer agent's encoding, or junk, in one section of one cluster hides that
+// cluster's node count and nothing else.
+func TestAnUnreadableSummaryDoesNotHideTheClusters(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.publish(t, model.SectionMetricsSummary, model.MetricsSummary{TotalNodes: 6}, "")
+	codecOf := key.Field(model.SectionMetricsSummary, key.FieldCodec)
+	if err := h.redis.Client(t).HSet(t.Context(), cluster.Meta(), codecOf, "invented").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.reader.Section(t.Context(), cluster, model.SectionMetricsSummary); err == nil {
+		t.Fatal("the section can be read: the test tests nothing")
+	}
+	c, err := h.service.Cluster(t.Context(), cluster)
+	if err != nil || c.Nodes != nil || c.Status != "online" {
+		t.Errorf("cluster %+v, %v; want it without a node count", c, err)
+	}
+	if _, err := h.service.Clusters(t.Context()); err != nil {
+		t.Errorf("the list: %v", err)
+	}
+}
+
 // gated is the real reader behind a gate.
 type gated struct {
 	*snapshot.Reader

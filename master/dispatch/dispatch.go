@@ -143,5 +143,5 @@ func refusal(err error) error {
 	default:
 		code = fault.AgentError
 	}
-	return fault.Wrap(err, code, "%s", envelope.Clip(f.Message)).After(f.RetryAfter)
+	return fault.Wrap(f.Unwrap(), code, "%s", envelope.Clip(f.Message)).After(f.RetryAfter)
 }
