@@ -1,0 +1,1 @@
+SELECT version(), currentDatabase(), toUnixTimestamp64Milli(now64(3))
