@@ -22,7 +22,7 @@ func TestLongRanges(t *testing.T) {
 		moments: func() *rapid.Generator[moment] {
 			return rapid.Custom(func(t *rapid.T) moment {
 				m := genMoment().Draw(t, "moment")
-				m.window = time.Duration(rapid.IntRange(23, 80).Draw(t, "hours")) * time.Hour
+				m.window = rapid.SampledFrom([]time.Duration{24 * time.Hour, 25 * time.Hour, 49 * time.Hour, 80 * time.Hour}).Draw(t, "days")
 				return m
 			})
 		},
