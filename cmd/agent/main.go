@@ -4,39 +4,30 @@ package main
 
 import (
 	"context"
+	"maps"
 	"strconv"
 	"time"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/atlhyper/observe/agent"
-	"github.com/atlhyper/observe/agent/clickhouse"
+	"github.com/atlhyper/observe/cmd/internal/chflags"
 	"github.com/atlhyper/observe/cmd/internal/cli"
 	"github.com/atlhyper/observe/redis/conn"
 )
 
 // flags are also read from the environment: --cluster-id is ATLHYPER_CLUSTER_ID.
 type flags struct {
-	ClusterID  string `help:"Name of the cluster: 1 to 63 of a-z, 0-9 and '-'." required:"" placeholder:"ID"`
-	Instance   string `help:"Name of this process among the cluster's agents; by default the host name and a random part." placeholder:"NAME"`
-	Clickhouse string `help:"DSN of ClickHouse: clickhouse://user:password@host:9000/database or http://host:8123/database." required:"" placeholder:"DSN"`
-	Database   string `help:"Database of the telemetry; by default the DSN's." placeholder:"NAME"`
-	Redis      string `help:"URL of Redis." default:"${redis}" placeholder:"URL"`
+	ClusterID string `help:"Name of the cluster: 1 to 63 of a-z, 0-9 and '-'." required:"" placeholder:"ID"`
+	Instance  string `help:"Name of this process among the cluster's agents; by default the host name and a random part." placeholder:"NAME"`
+	chflags.Flags
+	Redis string `help:"URL of Redis." default:"${redis}" placeholder:"URL"`
 
 	Interval       time.Duration `help:"Time between two collections." default:"${interval}"`
 	SectionTimeout time.Duration `help:"Longest collection of one section." default:"${section_timeout}"`
 	Slots          int           `help:"Commands that run side by side." default:"${slots}"`
 	MaxReplyBytes  int           `help:"Bytes of the reply to a command." default:"${max_reply}"`
 	CompressAbove  int           `help:"Bytes above which a section is stored as zstd; negative: never." default:"${compress_above}"`
-
-	TracesTable       string `help:"Table of spans." default:"${traces}"`
-	TraceIDsTable     string `help:"Table of the trace-id time index; it may be absent." name:"trace-ids-table" default:"${trace_ids}"`
-	LogsTable         string `help:"Table of logs." default:"${logs}"`
-	GaugeTable        string `help:"Table of gauges." default:"${gauge}"`
-	SumTable          string `help:"Table of sums." default:"${sum}"`
-	HistogramTable    string `help:"Table of histograms." default:"${histogram}"`
-	ExpHistogramTable string `help:"Table of exponential histograms." default:"${exp_histogram}"`
-	SummaryTable      string `help:"Table of summaries." default:"${summary}"`
 
 	cli.Log
 
@@ -53,18 +44,11 @@ func run(ctx context.Context, f flags) error {
 	logger := f.Logger()
 	conn.LibraryLog(logger)
 	a, err := agent.New(agent.Config{
-		ClusterID: f.ClusterID,
-		Instance:  f.Instance,
-		Version:   cli.Version(),
-		Redis:     f.Redis,
-		ClickHouse: clickhouse.Config{
-			DSN: f.Clickhouse, Database: f.Database,
-			Tables: clickhouse.Tables{
-				Traces: f.TracesTable, TraceIDs: f.TraceIDsTable, Logs: f.LogsTable,
-				Gauge: f.GaugeTable, Sum: f.SumTable, Histogram: f.HistogramTable,
-				ExpHistogram: f.ExpHistogramTable, Summary: f.SummaryTable,
-			},
-		},
+		ClusterID:      f.ClusterID,
+		Instance:       f.Instance,
+		Version:        cli.Version(),
+		Redis:          f.Redis,
+		ClickHouse:     f.Config(),
 		Interval:       f.Interval,
 		SectionTimeout: f.SectionTimeout,
 		CompressAbove:  f.CompressAbove,
@@ -83,21 +67,14 @@ func options() []kong.Option {
 }
 
 func defaults() kong.Vars {
-	tables := clickhouse.DefaultTables()
-	return kong.Vars{
+	vars := chflags.Defaults()
+	maps.Copy(vars, kong.Vars{
 		"redis":           agent.DefaultRedis,
 		"interval":        agent.DefaultInterval.String(),
 		"section_timeout": agent.DefaultSectionTimeout.String(),
 		"slots":           strconv.Itoa(agent.DefaultSlots),
 		"max_reply":       strconv.Itoa(agent.DefaultMaxReply),
 		"compress_above":  strconv.Itoa(agent.DefaultCompressAbove),
-		"traces":          tables.Traces,
-		"trace_ids":       tables.TraceIDs,
-		"logs":            tables.Logs,
-		"gauge":           tables.Gauge,
-		"sum":             tables.Sum,
-		"histogram":       tables.Histogram,
-		"exp_histogram":   tables.ExpHistogram,
-		"summary":         tables.Summary,
-	}
+	})
+	return vars
 }

@@ -11,12 +11,14 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/atlhyper/observe/cmd/internal/chflags"
 	"github.com/atlhyper/observe/cmd/internal/cli"
 	"github.com/atlhyper/observe/loadtest/demo"
 )
 
 type commands struct {
-	Demo demoCmd `cmd:"" help:"Run the whole thing on this machine until Ctrl-C: Redis, two clusters with telemetry and an agent each, two masters, a balancer."`
+	Demo   demoCmd   `cmd:"" help:"Run the whole thing on this machine until Ctrl-C: Redis, two clusters with telemetry and an agent each, two masters, a balancer."`
+	Doctor doctorCmd `cmd:"" help:"Say whether the telemetry in a ClickHouse is complete: what is there, what every dashboard section is filled with, and what is missing. Exits with 1 when something that is there cannot be read."`
 }
 
 type demoCmd struct {
@@ -31,11 +33,15 @@ type demoCmd struct {
 
 func main() {
 	var c commands
-	kctx := kong.Parse(&c, cli.Options("atlhyper", "The operator's tool of AtlHyper Observe.", nil)...)
+	kctx := kong.Parse(&c, options()...)
 	cli.Main(func(ctx context.Context) error {
 		kctx.BindTo(ctx, (*context.Context)(nil))
 		return kctx.Run()
 	})
+}
+
+func options() []kong.Option {
+	return cli.Options("atlhyper", "The operator's tool of AtlHyper Observe.", chflags.Defaults())
 }
 
 // Run runs the demo until ctx ends.
