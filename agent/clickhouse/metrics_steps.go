@@ -88,26 +88,28 @@ type stepped struct {
 	narrow bool
 }
 
-// bySeries gathers the steps of each series.
-func bySeries(rows []series, step time.Duration) []stepped {
-	var (
-		out   []stepped
-		index = make(map[seriesKey]int)
-	)
-	for i := range rows {
-		row := &rows[i]
-		at, ok := index[row.key()]
-		if !ok {
-			at = len(out)
-			index[row.key()] = at
-			out = append(out, stepped{series: row, steps: make(map[int64]history)})
+// bySeries gathers the steps of each series, by table.
+func bySeries(tables [][]series, step time.Duration) [][]stepped {
+	out := make([][]stepped, len(tables))
+	for i, rows := range tables {
+		index := make(map[seriesKey]int)
+		for r := range rows {
+			row := &rows[r]
+			at, ok := index[row.key()]
+			if !ok {
+				at = len(out[i])
+				index[row.key()] = at
+				out[i] = append(out[i], stepped{series: row, steps: make(map[int64]history)})
+			}
+			out[i][at].steps[row.slot] = out[i][at].steps[row.slot].with(row)
 		}
-		out[at].steps[row.slot] = out[at].steps[row.slot].with(row)
 	}
 	intervals := scrapeIntervals(out)
-	for i := range out {
-		length := float64(step.Milliseconds()) * extrapolationThreshold
-		out[i].narrow = length < 2*intervals[out[i].target]
+	for _, lines := range out {
+		for i := range lines {
+			length := float64(step.Milliseconds()) * extrapolationThreshold
+			lines[i].narrow = !lines[i].delta && length < 2*intervals[lines[i].target]
+		}
 	}
 	return out
 }
@@ -115,30 +117,41 @@ func bySeries(rows []series, step time.Duration) []stepped {
 // scrapeIntervals are the usual milliseconds from one sample of a target to the
 // next: the median over its series and their steps, so that neither a series
 // that comes back from a gap nor a scrape that failed counts.
-func scrapeIntervals(lines []stepped) map[uint64]float64 {
+func scrapeIntervals(tables [][]stepped) map[uint64]float64 {
 	distances := make(map[uint64][]float64)
-	for _, line := range lines {
-		newer := int64(-1) // when the sample after the step was taken, if that was a step's only one
-		for _, slot := range slices.Sorted(maps.Keys(line.steps)) {
-			h := line.steps[slot]
-			first, last, samples := h[0].firstMs, h[len(h)-1].lastMs, h.samples()
-			if newer >= 0 {
-				distances[line.target] = append(distances[line.target], float64(newer-last))
-			}
-			newer = -1
-			if samples > 1 {
-				distances[line.target] = append(distances[line.target], float64(last-first)/float64(samples-1))
-			} else {
-				newer = first
-			}
+	for _, lines := range tables {
+		for _, line := range lines {
+			distances[line.target] = line.distances(distances[line.target])
 		}
 	}
 	out := make(map[uint64]float64, len(distances))
 	for target, list := range distances {
-		slices.Sort(list)
-		out[target] = list[len(list)/2]
+		if len(list) > 0 {
+			slices.Sort(list)
+			out[target] = list[len(list)/2]
+		}
 	}
 	return out
+}
+
+// distances appends the average distance of the samples in each step, or that of
+// its only sample to the one before.
+func (s stepped) distances(to []float64) []float64 {
+	alone := int64(-1) // the time of the sample after the step, if it is alone in its own
+	for _, slot := range slices.Sorted(maps.Keys(s.steps)) {
+		h := s.steps[slot]
+		first, last, samples := h[0].firstMs, h[len(h)-1].lastMs, h.samples()
+		if alone >= 0 {
+			to = append(to, float64(alone-last))
+		}
+		alone = -1
+		if samples > 1 {
+			to = append(to, float64(last-first)/float64(samples-1))
+		} else {
+			alone = first
+		}
+	}
+	return to
 }
 
 // slots are the steps of the grid in which the series has samples, newest first.
@@ -161,7 +174,7 @@ func (s stepped) rate(g grid, slot int64) (increment, bool) {
 	if len(h) == 0 {
 		return increment{}, false
 	}
-	for i := int64(1); s.narrow && !s.delta && h.samples() < 2 && i <= g.extra(); i++ {
+	for i := int64(1); s.narrow && h.samples() < 2 && i <= g.extra(); i++ {
 		w.fromMs -= g.step.Milliseconds()
 		h = slices.Concat(s.steps[slot+i], h)
 	}

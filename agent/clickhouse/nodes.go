@@ -38,18 +38,18 @@ func (s *Store) Node(ctx context.Context, r detail.Node) (model.NodeMetrics, det
 		"no node %q sent metrics in the last %s", r.Name, s.cfg.RateWindow)
 }
 
-// nodes returns every node that sent metrics of node_exporter in the RateWindow
-// before at, by name: two statements, whatever the number of nodes. Gauges are
+// nodes returns every node that sent metrics of node_exporter or the hostmetrics
+// receiver in the RateWindow before at, by name: two statements, whatever the number of nodes. Gauges are
 // the newest samples, rates PromQL's rate() over the window.
 func (s *Store) nodes(ctx context.Context, at time.Time) ([]model.NodeMetrics, error) {
 	w := windowBefore(at, s.cfg.RateWindow)
 	tables, err := s.readTables(ctx,
 		tableQuery{sumSeries, seriesQuery{
-			metrics: nodeCounters(), window: w,
+			metrics: append(nodeCounters(), hostMetrics()...), window: w,
 			resourceKeys: nodeResourceKeys(), attributeKeys: nodeLabels(),
 		}},
 		tableQuery{gaugeSeries, seriesQuery{
-			metrics: nodeGauges(), window: w,
+			metrics: append(nodeGauges(), hostMetrics()...), window: w,
 			resourceKeys: nodeResourceKeys(), attributeKeys: nodeLabels(),
 		}})
 	if err != nil {
@@ -113,6 +113,8 @@ func (n *nodeSamples) metrics() model.NodeMetrics {
 	boot, booted := n.gauge(bootTime)
 	if now, ok := n.gauge(nodeTime); ok && booted {
 		m.Uptime = wholeNumber(now - boot)
+	} else if up, ok := n.gauge(hostUptime); ok {
+		m.Uptime = wholeNumber(up)
 	}
 	return m
 }

@@ -178,6 +178,11 @@ func (n *nodeSamples) networks() []model.NodeNetwork {
 			i.Up = v.value == 1
 		}
 	}
+	if len(n.values[netUp]) == 0 { // hostmetrics does not say
+		for _, i := range interfaces {
+			i.Up = i.RxPktPerSec+i.TxPktPerSec > 0
+		}
+	}
 	for _, v := range n.values[netSpeed] {
 		// The kernel says -1 Mbit/s where it does not know.
 		if i := at(v); i != nil && v.value > 0 {

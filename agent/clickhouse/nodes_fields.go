@@ -148,6 +148,7 @@ func nodeGauges() []string {
 func nodeLabels() []string {
 	return []string{
 		"exported_instance", "cpu", "mode", "device", "mountpoint", "fstype", "name",
+		"state", "direction", "protocol", // of hostmetrics
 		"chip", "chip_name", "sensor", "label", "zone", "type", "nodename", "release",
 	}
 }

@@ -38,6 +38,9 @@ func groupByNode(sums, gauges []series, w window) map[string]*nodeSamples {
 	for i := range gauges {
 		addToNode(nodes, &gauges[i], w, isUntypedCounter(gauges[i].metric))
 	}
+	for _, n := range nodes {
+		n.translate()
+	}
 	return nodes
 }
 

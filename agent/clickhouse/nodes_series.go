@@ -33,12 +33,16 @@ func (s *Store) NodeSeries(ctx context.Context, r detail.NodeSeries) (model.Node
 	}
 	g := newGrid(r.Range, r.StepSeconds, smallestNodeStep)
 	panel, isAlias := nodePanels()[r.Metric]
+	metrics := slices.Concat(panel.metrics, hostMetricsOf(panel.metrics))
 	if !isAlias {
-		panel = rawPanel(r.Metric)
+		panel, metrics = rawPanel(r.Metric), []string{r.Metric}
 	}
-	tracks, err := s.nodeTracks(ctx, id, panel.metrics, g)
+	tracks, err := s.nodeTracks(ctx, id, metrics, g)
 	if err != nil {
 		return model.NodeSeries{}, meta, err
+	}
+	if isAlias {
+		tracks = translateTracks(tracks)
 	}
 	if len(tracks) == 0 && !isAlias {
 		return model.NodeSeries{}, meta, fault.New(fault.NotFound, "node %q sent no metric %q in the range", r.Name, r.Metric)
@@ -79,8 +83,8 @@ func (s *Store) nodeTracks(ctx context.Context, id identity, metrics []string, g
 		out   []track
 		index = make(map[string]int)
 	)
-	for i, rows := range tables {
-		for _, line := range bySeries(rows, g.step) {
+	for i, lines := range bySeries(tables, g.step) {
+		for _, line := range lines {
 			if of, ok := identify(line.series); !ok || of.key != id.key {
 				continue
 			}
@@ -132,14 +136,15 @@ func (t *track) join(other track) {
 func (s *Store) findNode(ctx context.Context, name string, w window) (identity, error) {
 	recent := window{max(w.fromMs, w.toMs-findWindow.Milliseconds()), w.toMs}
 	for _, part := range []window{recent, w} {
-		tables, err := s.readTables(ctx, tableQuery{gaugeSeries, seriesQuery{
-			metrics: []string{unameInfo, bootTime, nodeTime}, window: part,
+		q := seriesQuery{
+			metrics: []string{unameInfo, bootTime, nodeTime, hostLoad1, hostUptime, hostMemory}, window: part,
 			resourceKeys: nodeResourceKeys(), attributeKeys: []string{"nodename", "exported_instance"},
-		}})
+		}
+		tables, err := s.readTables(ctx, tableQuery{sumSeries, q}, tableQuery{gaugeSeries, q})
 		if err != nil {
 			return identity{}, err
 		}
-		nodes := groupByNode(nil, tables[0], part)
+		nodes := groupByNode(tables[0], tables[1], part)
 		names := nodeNames(nodes)
 		for key, n := range nodes {
 			if names[key] == name || key == name || n.ip == name {

@@ -75,8 +75,8 @@ func serviceValues(service string) []string {
 func trafficBySteps(g grid, tables [][]series) map[int64]*sloTraffic {
 	seconds := g.step.Seconds()
 	lists := make(map[int64][]increment)
-	for _, rows := range tables {
-		for _, line := range bySeries(rows, g.step) {
+	for _, lines := range bySeries(tables, g.step) {
+		for _, line := range lines {
 			for _, slot := range line.slots(g) {
 				if rate, ok := line.rate(g, slot); ok {
 					rate.vector = divided(rate.vector, 1/seconds)
