@@ -72,6 +72,22 @@ func (p *prometheus) load(t *testing.T, cases []testCase) {
 	}
 }
 
+// mark appends the series narrowSteps.
+func (p *prometheus) mark(t *testing.T, m moment, cases []testCase) {
+	t.Helper()
+	app := p.db.Appender(t.Context())
+	for _, target := range m.narrow(cases) {
+		for _, end := range slices.Backward(m.ends()) {
+			if _, err := app.Append(0, target, end.UnixMilli(), 1); err != nil {
+				t.Fatalf("append %v: %v", target, err)
+			}
+		}
+	}
+	if err := app.Commit(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // query evaluates an expression at one instant.
 func (p *prometheus) query(t *testing.T, expr string, at time.Time) promql.Vector {
 	t.Helper()

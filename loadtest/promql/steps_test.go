@@ -4,10 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/value"
 	"pgregory.net/rapid"
 
 	"github.com/atlhyper/observe/shared/detail"
@@ -15,15 +19,80 @@ import (
 	"github.com/atlhyper/observe/shared/model"
 )
 
-// stepRate is the rate that a series' point shows: over the step, or where that
-// has a single sample, over as many more steps as give two, within five minutes.
+// stepRate is the rate that a series' point shows: over the step. Where steps are
+// narrow, one with a single sample is over as many more as give two, within five
+// minutes.
 func stepRate(m moment, selector string) string {
-	var tries []string
-	extra := int64((5*time.Minute + m.step - 1) / m.step)
-	for n := int64(1); n <= 1+extra; n++ {
-		tries = append(tries, fmt.Sprintf("rate(%s[%dms])", selector, n*m.step.Milliseconds()))
+	over := func(steps int64) string {
+		return fmt.Sprintf("rate(%s[%dms])", selector, steps*m.step.Milliseconds())
 	}
-	return fmt.Sprintf("((%s) and count_over_time(%s[%dms]))", strings.Join(tries, " or "), selector, m.step.Milliseconds())
+	var wider []string
+	for n := int64(2); n <= 1+m.extraSteps(); n++ {
+		wider = append(wider, over(n))
+	}
+	return fmt.Sprintf("((%s or ((%s) and on (job, instance) %s)) and count_over_time(%s[%dms]))",
+		over(1), strings.Join(wider, " or "), narrowSteps, selector, m.step.Milliseconds())
+}
+
+// extraSteps are the steps before the window that its rates may reach into.
+func (m moment) extraSteps() int64 { return int64((5*time.Minute + m.step - 1) / m.step) }
+
+// narrowSteps is a series that is there for each job and instance of which two
+// scrapes are farther apart than a step.
+const narrowSteps = "narrow_steps"
+
+// narrow are the targets with narrow steps, by the median over their series and
+// steps of the distance between samples: the average in a step that has several,
+// else the distance to the sample before.
+func (m moment) narrow(cases []testCase) map[string]labels.Labels {
+	var (
+		targets   = make(map[string]labels.Labels)
+		distances = make(map[string][]float64)
+		step      = m.step.Milliseconds()
+		begin     = m.at.Add(-m.window).UnixMilli() - m.extraSteps()*step
+	)
+	for i, c := range cases {
+		for j := range c.series {
+			all := c.series[j].scraped(nameOf(i))
+			target := labels.FromStrings(labels.MetricName, narrowSteps, "job", all[0].labels.Get("job"), "instance", all[0].labels.Get("instance"))
+			targets[target.String()] = target
+			bySlot := make(map[int64][]int64)
+			for _, p := range all[0].points {
+				if !value.IsStaleNaN(p.F) && p.T > begin && p.T <= m.at.UnixMilli() {
+					slot := (m.at.UnixMilli() - p.T) / step
+					bySlot[slot] = append(bySlot[slot], p.T)
+				}
+			}
+			distances[target.String()] = append(distances[target.String()], distancesOf(bySlot)...)
+		}
+	}
+	for key, list := range distances {
+		slices.Sort(list)
+		if len(list) == 0 || 1.1*float64(step) >= 2*list[len(list)/2] {
+			delete(targets, key)
+		}
+	}
+	return targets
+}
+
+func distancesOf(bySlot map[int64][]int64) []float64 {
+	var (
+		out    []float64
+		before int64
+	)
+	// From the oldest step on; the times in each go forward.
+	for _, slot := range slices.Backward(slices.Sorted(maps.Keys(bySlot))) {
+		times := slices.Compact(bySlot[slot])
+		last := times[len(times)-1]
+		switch {
+		case len(times) > 1:
+			out = append(out, float64(last-times[0])/float64(len(times)-1))
+		case before > 0:
+			out = append(out, float64(last-before))
+		}
+		before = last
+	}
+	return out
 }
 
 // TestNodeSeries compares the series of a node, of one metric after the other,

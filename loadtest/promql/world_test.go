@@ -47,6 +47,9 @@ func (s *suite) newWorld(t *testing.T, m moment, cases []testCase) *world {
 		}
 	}
 	w.prom.load(t, reference)
+	if m.step > 0 {
+		w.prom.mark(t, m, reference)
+	}
 	return w
 }
 
