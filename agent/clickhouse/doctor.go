@@ -140,12 +140,14 @@ func publicMessage(err error) string { return fault.From(err).Message }
 func remedies() map[int32]string {
 	return map[int32]string{
 		16:  "the table lacks a column that the exporter makes; add it, or name another table", // NO_SUCH_COLUMN_IN_TABLE
+		43:  "a column's type is not the exporter's: see the findings about the table",         // ILLEGAL_TYPE_OF_ARGUMENT
 		47:  "the table lacks a column that the exporter makes; add it, or name another table", // UNKNOWN_IDENTIFIER
 		60:  "see what the table or view reads from, or name another with its flag",            // UNKNOWN_TABLE
 		81:  "name the collector's database in the DSN or with --database",                     // UNKNOWN_DATABASE
 		164: "give the user a profile with readonly=2, so that statements may carry settings",  // READONLY
 		192: "check user and password of the DSN",                                              // UNKNOWN_USER
 		241: "raise the user's max_memory_usage",                                               // MEMORY_LIMIT_EXCEEDED
+		288: "set distributed_product_mode = 'global' for the user",                            // DISTRIBUTED_IN_JOIN_SUBQUERY_DENIED
 		497: "GRANT SELECT on the telemetry's tables to the user",                              // ACCESS_DENIED
 		516: "check user and password of the DSN",                                              // AUTHENTICATION_FAILED
 	}

@@ -160,7 +160,7 @@ func (d *doctor) quiet(signals []signal) bool {
 func unusedNodes() Verdict {
 	return Verdict{
 		State: Unused, Text: "no node metrics in the last " + spoken(doctorWindow),
-		Remedy: "to use it, scrape node_exporter with the collector's prometheus receiver",
+		Remedy: "to use it, scrape node_exporter with the collector's prometheus receiver, or turn on its hostmetrics receiver",
 	}
 }
 

@@ -242,7 +242,7 @@ func (d *doctor) findIdentity(ctx context.Context) {
 	}
 	d.useIdentity("exported_instance", total.federated)
 	if total.colliding > 0 {
-		d.find(Problem, "nodes", fmt.Sprintf("%d resources are shared by several machines: their series cannot be told apart", total.colliding),
+		d.find(Problem, "nodes", fmt.Sprintf("several machines report as one, in %s: their series cannot be told apart", number(int(total.colliding), "resource")),
 			"add the processor resourcedetection (host.name) or k8sattributes (k8s.node.name) to each collector; scraping localhost tells no node")
 	}
 	if total.samples > 0 && len(d.out.NodeIdentity) == 0 {

@@ -84,7 +84,17 @@ func (d *doctor) findTables(ctx context.Context) {
 
 type engineFound struct{ name, over string }
 
-var distributedOver = regexp.MustCompile(`^Distributed\('?[^',]*'?, *'?([^',]*)'?, *'?([^',)]*)'?`)
+var distributedEngine = regexp.MustCompile(`^Distributed\('?[^',]*'?, *'?([^',]*)'?, *'?([^',)]*)'?`)
+
+// distributedOver is the table on the shards in the text of a Distributed engine,
+// without the name of the cluster; "" for other engines.
+func distributedOver(engine string) string {
+	m := distributedEngine.FindStringSubmatch(engine)
+	if m == nil {
+		return ""
+	}
+	return strings.TrimPrefix(m[1]+"."+m[2], ".")
+}
 
 func (d *doctor) engines(ctx context.Context, p params) map[tableKey]engineFound {
 	out := make(map[tableKey]engineFound)
@@ -95,9 +105,7 @@ func (d *doctor) engines(ctx context.Context, p params) map[tableKey]engineFound
 			full string
 		)
 		err := rows.Scan(&key.database, &key.table, &e.name, &full)
-		if m := distributedOver.FindStringSubmatch(full); m != nil {
-			e.over = strings.TrimPrefix(m[1]+"."+m[2], ".")
-		}
+		e.over = distributedOver(full)
 		out[key] = e
 		return struct{}{}, err
 	})
@@ -156,8 +164,8 @@ func (d *doctor) countRows(ctx context.Context, k tableKind, t *TableFound) {
 		t.NewestSeconds = &seconds
 	}
 	if t.Future > 0 {
-		d.find(Warning, t.Name, fmt.Sprintf("%d rows are from the future, the newest from %s after now",
-			t.Future, spoken(-time.Duration(*t.NewestSeconds*float64(time.Second)))),
+		d.find(Warning, t.Name, fmt.Sprintf("%s from the future, the newest from %s after now",
+			number(int(t.Future), "row"), spoken(-time.Duration(*t.NewestSeconds*float64(time.Second)))),
 			"run NTP on the machines that send them: the agent's windows end at now")
 	}
 }

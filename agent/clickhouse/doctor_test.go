@@ -14,6 +14,7 @@ import (
 
 	"github.com/atlhyper/observe/loadtest/chdb/chdbtest"
 	"github.com/atlhyper/observe/loadtest/telemetry"
+	"github.com/atlhyper/observe/shared/detail"
 )
 
 var updateDoctor = flag.Bool("update-doctor", false, "rewrite the golden text of the doctor")
@@ -368,13 +369,31 @@ func TestDoctorViewsAndMissingTables(t *testing.T) {
 	}
 }
 
+func TestDoctorOfJSONAttributes(t *testing.T) {
+	t.Parallel()
+	s, exec := emptyStore(t)
+	exec(`CREATE TABLE otel_logs (Timestamp DateTime64(9), TraceId String, SpanId String, SeverityText LowCardinality(String),
+		SeverityNumber UInt8, ServiceName LowCardinality(String), Body String, ResourceAttributes JSON, ScopeName String, LogAttributes JSON)
+		ENGINE = MergeTree ORDER BY Timestamp`)
+	exec(`INSERT INTO otel_logs (Timestamp, ServiceName, Body) VALUES ('2026-11-23 11:59:00', 'web', 'hello')`)
+	g := s.Diagnose(t.Context())
+	if v := tableOf(g, signalLogs); v.MadeBy != "v0.129 or later with json: true" || v.Rows != 1 {
+		t.Errorf("logs %+v", v)
+	}
+	wantFinding(t, g, Warning, "otel_logs", "JSON", "json: false")
+	_, _, err := s.Logs(t.Context(), detail.Logs{Range: before(time.Hour), Limit: 1})
+	if want := err == nil; want != g.OK || want != (stateOf(g, detailLogs) == Filled) {
+		t.Errorf("logs are %s, OK %v, while the agent's answer is %v", stateOf(g, detailLogs), g.OK, err)
+	}
+}
+
 func TestDoctorClocks(t *testing.T) {
 	t.Parallel()
 	ahead := testSpan(1, 1, 0, "web", "Server", 10*time.Minute, time.Second)
 	s, insert := testStore(t, telemetry.Rows{Spans: []telemetry.Span{ahead}})
 	insert(telemetry.Rows{Logs: []telemetry.LogRecord{{Timestamp: testNow.Add(-72 * time.Hour), ServiceName: "web", Body: "old"}}})
 	g := s.Diagnose(t.Context())
-	wantFinding(t, g, Warning, "otel_traces", "1 rows are from the future", "10m after now", "NTP")
+	wantFinding(t, g, Warning, "otel_traces", "1 row from the future", "10m after now", "NTP")
 	if v := tableOf(g, signalTraces); v.Rows != 0 || v.Future != 1 || v.NewestSeconds == nil || *v.NewestSeconds != -600 {
 		t.Errorf("spans %+v, want one 600 s ahead", v)
 	}
@@ -449,8 +468,16 @@ func TestDoctorSources(t *testing.T) {
 				Gauges: slices.Concat(gauge(unameInfo, exporter("n1"), pairs{"nodename": "a"}, -5*time.Second, 0, 1),
 					gauge(unameInfo, exporter("n1"), pairs{"nodename": "b"}, -5*time.Second, 0, 1)),
 			},
-			sources: []string{"node_exporter"}, level: Problem, words: []string{"nodes", "1 resources are shared", "resourcedetection"},
+			sources: []string{"node_exporter"}, level: Problem, words: []string{"nodes", "several machines report as one, in 1 resource", "resourcedetection"},
 			states: map[string]State{"metrics.nodes": Filled},
+		},
+		"hostmetrics": {
+			rows: telemetry.Rows{
+				Sums:   counter("system.cpu.time", pairs{"host.name": "n1"}, pairs{"cpu": "cpu0", "state": "idle"}, -5*time.Second, 15*time.Second, 1, 2, 3),
+				Gauges: gauge("system.cpu.load_average.1m", pairs{"host.name": "n1"}, pairs{}, -5*time.Second, 0, 1),
+			},
+			sources: []string{"hostmetrics receiver"}, ok: true,
+			states: map[string]State{"metrics.summary": Filled, "metrics.nodes": Filled, detailNode: Filled, detailNodeSeries: Filled},
 		},
 		"nodes without a name": {
 			rows: telemetry.Rows{
@@ -501,6 +528,17 @@ func TestDoctorGenerations(t *testing.T) {
 	} {
 		if got := tc.madeBy(tc.columns); got != want {
 			t.Errorf("%v: made by %q, want %q", tc.columns, got, want)
+		}
+	}
+	for engine, want := range map[string]string{
+		"Distributed('prod', 'otel', 'otel_traces_local', rand())":    "otel.otel_traces_local",
+		"Distributed('prod', '', 'spans')":                            "spans",
+		"Distributed(prod, otel, spans, cityHash64(TraceId), 'tier')": "otel.spans",
+		"MergeTree ORDER BY x":                                        "",
+		"":                                                            "",
+	} {
+		if got := distributedOver(engine); got != want {
+			t.Errorf("%s is over %q, want %q", engine, got, want)
 		}
 	}
 	for d, want := range map[time.Duration]string{

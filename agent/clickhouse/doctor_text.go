@@ -84,7 +84,7 @@ func (g *Diagnosis) writeTables(out *strings.Builder) {
 			rows = append(rows, []string{string(t.Signal), t.Name, "absent"})
 			continue
 		}
-		count := fmt.Sprintf("%d rows", t.Rows)
+		count := number(int(t.Rows), "row")
 		switch {
 		case t.Empty:
 			count = "empty"
