@@ -34,13 +34,10 @@ func (d *demo) startCluster(ctx context.Context, c cluster) error {
 func (d *demo) startEngine(ctx context.Context, c cluster) error {
 	name := "clickhouse-" + string(c.id)
 	d.say("%s: embedded ClickHouse engine on %s", c.id, d.cfg.address(c.engine))
-	err := d.server(proc.Spec{Name: name, Path: d.binary("chdb"), Args: []string{
+	d.replica(proc.Spec{Name: name, Path: d.binary("chdb"), Args: []string{
 		"serve", "--listen", d.cfg.address(c.engine), "--database", c.database,
 		"--data", filepath.Join(d.dir, string(c.id)),
-	}}, "")
-	if err != nil {
-		return err
-	}
+	}})
 	return d.poll(ctx, name, d.get(c.engine, "/ping", nil))
 }
 

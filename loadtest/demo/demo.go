@@ -188,7 +188,8 @@ func lastWords(file string) string {
 	return "; its log ends with:\n" + string(text[max(0, len(text)-most):])
 }
 
-// replica starts a child that is started again when it dies, as Kubernetes does.
+// replica starts a child that is started again when it dies, as Kubernetes does:
+// masters and agents hold nothing, engines keep their tables on disk.
 func (d *demo) replica(spec proc.Spec) {
 	spec.Output = d.cfg.Output
 	d.background(spec.Name, func(ctx context.Context) error {

@@ -147,11 +147,18 @@ func TestDemo(t *testing.T) {
 	temp := t.TempDir()
 	t.Setenv("TMPDIR", temp)
 	d := run(t, demo.Config{Port: freePorts(t), BinDir: binaries(t), Interval: 2 * time.Second})
-	pid, err := strconv.Atoi(d.await(t, `master-1 runs as process (\d+)`)[1])
+	pids := make(map[string]string)
+	for {
+		found := d.await(t, `demo: (\S+) runs as process (\d+)|AtlHyper (Observe) runs`)
+		if found[3] != "" {
+			break
+		}
+		pids[found[1]] = found[2]
+	}
+	pid, err := strconv.Atoi(pids["master-1"])
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.await(t, "AtlHyper Observe runs")
 	line := d.await(t, `curl -s '(.*/traces/[0-9a-f]{32}\?.*)'`)[1]
 	if err := ask(t.Context(), line); err != nil {
 		t.Errorf("the line to try does not work: %v", err)
@@ -186,6 +193,17 @@ func TestDemo(t *testing.T) {
 	awaitCount(t, &asked, 100)
 	endLoad()
 	workers.Wait()
+
+	// An engine that dies comes back with its data; its cluster stays known.
+	engine, err := strconv.Atoi(pids["clickhouse-demo-east"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(engine, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	d.await(t, "clickhouse-demo-east runs as process")
+	d.eventually(t, "/observe/metrics/nodes/10.0.1.11?cluster_id=demo-east")
 
 	d.stop()
 	if err := <-d.ended; err != nil {
@@ -242,6 +260,24 @@ func TestDemoOnYourServers(t *testing.T) {
 		keys, err := redis.Client(t).Keys(t.Context(), "*").Result()
 		if err != nil || len(keys) > 0 {
 			t.Errorf("left in Redis: %v %v", keys, err)
+		}
+	}
+}
+
+// eventually asks until it is answered with 200.
+func (d *running) eventually(t *testing.T, path string) {
+	t.Helper()
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		err := ask(t.Context(), d.url(path))
+		if err == nil {
+			return
+		}
+		select {
+		case <-ticker.C:
+		case <-t.Context().Done():
+			t.Fatal(err)
 		}
 	}
 }

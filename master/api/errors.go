@@ -90,7 +90,11 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 		if errors.As(err, &p) {
 			attrs = append(attrs, slog.String("stack", string(p.Stack)))
 		}
-		a.log.LogAttrs(ctx, slog.LevelWarn, "request failed", attrs...)
+		level := slog.LevelWarn
+		if code == http.StatusServiceUnavailable {
+			level = slog.LevelDebug // a state that is known and logged once, not for each front end that polls
+		}
+		a.log.LogAttrs(ctx, level, "request failed", attrs...)
 	}
 	if code == http.StatusTooManyRequests || code == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", retryAfter(f.RetryAfter))
