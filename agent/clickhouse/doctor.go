@@ -3,6 +3,7 @@ package clickhouse
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -16,7 +17,7 @@ const (
 	doctorWindow = 15 * time.Minute
 	// doctorStatement bounds each of its statements, doctorSection each section
 	// or detail that it tries.
-	doctorStatement = 10 * time.Second
+	doctorStatement = 30 * time.Second
 	doctorSection   = 30 * time.Second
 	// doctorSpans is about how many spans it reads the attributes of.
 	doctorSpans = 200_000
@@ -132,8 +133,14 @@ func (d *doctor) fail(about string, err error) {
 	d.find(Problem, about, publicMessage(err), remedyFor(err))
 }
 
-// publicMessage is the part of an error that users may read.
-func publicMessage(err error) string { return fault.From(err).Message }
+// publicMessage is the part of an error that may be shown, without the user's name.
+func publicMessage(err error) string {
+	var exception *clickhouse.Exception
+	if errors.As(err, &exception) && (exception.Code == 192 || exception.Code == 516) { // UNKNOWN_USER, AUTHENTICATION_FAILED
+		return fmt.Sprintf("ClickHouse refused user or password with code %d", exception.Code)
+	}
+	return fault.From(err).Message
+}
 
 // remedies say what to do about the server's exceptions, by code
 // (src/Common/ErrorCodes.cpp).

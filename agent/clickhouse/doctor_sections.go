@@ -68,8 +68,8 @@ func (d *doctor) skipSections() {
 func (d *doctor) trySections(ctx context.Context) {
 	d.tryNodes(ctx)
 	d.tryTraces(ctx)
-	d.trySLO(ctx)
 	d.tryLogs(ctx)
+	d.trySLO(ctx)
 }
 
 func (d *doctor) section(name model.Section, v Verdict) {

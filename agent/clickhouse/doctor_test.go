@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ClickHouse/clickhouse-go/v2"
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/atlhyper/observe/loadtest/chdb/chdbtest"
@@ -321,6 +322,26 @@ func TestDoctorUnreachable(t *testing.T) {
 	cancel()
 	if g := s.Diagnose(ended); g.OK || len(g.Sections) != 8 || len(g.Details) != 6 {
 		t.Errorf("told to end: %+v", g)
+	}
+}
+
+func TestDoctorErrors(t *testing.T) {
+	t.Parallel()
+	for code, words := range map[int32][2]string{
+		516: {"refused user or password", "check user and password"},
+		497: {"Not enough privileges", "GRANT SELECT"},
+		159: {"in time", "overloaded"},
+		288: {"Double-distributed", "distributed_product_mode"},
+		999: {"code 999", ""},
+	} {
+		err := chError(t.Context(), "doctor_rows", &clickhouse.Exception{Code: code, Message: "medicus: Not enough privileges, Double-distributed"})
+		text, remedy := publicMessage(err), remedyFor(err)
+		if !strings.Contains(text, words[0]) || !strings.Contains(remedy, words[1]) || (words[1] == "") != (remedy == "") {
+			t.Errorf("code %d: %q, remedy %q; want %q", code, text, remedy, words)
+		}
+		if code == 516 && strings.Contains(text, "medicus") {
+			t.Errorf("the user's name is in %q", text)
+		}
 	}
 }
 

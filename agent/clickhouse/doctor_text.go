@@ -49,6 +49,8 @@ func (g *Diagnosis) WriteText(w io.Writer) error {
 	out := &strings.Builder{}
 	if g.Server != nil {
 		fmt.Fprintf(out, "ClickHouse %s, database %s, at %s\n", g.Server.Version, g.Server.Database, g.At.Format(time.RFC3339))
+	} else {
+		fmt.Fprintf(out, "ClickHouse could not be asked, at %s\n", g.At.Format(time.RFC3339))
 	}
 	g.writeTables(out)
 	g.writeSpans(out)

@@ -26,6 +26,9 @@ var errNotWell = errors.New("doctor: not every section can be read")
 func (c *doctorCmd) Run(ctx context.Context) error { return c.diagnose(ctx, os.Stdout) }
 
 func (c *doctorCmd) diagnose(ctx context.Context, w io.Writer) (err error) {
+	if c.Timeout < time.Second || c.Timeout > time.Hour {
+		return fmt.Errorf("doctor: --timeout %s is not between 1s and 1h", c.Timeout)
+	}
 	store, err := clickhouse.Open(c.Config())
 	if err != nil {
 		return err

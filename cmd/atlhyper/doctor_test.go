@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -81,6 +82,10 @@ func TestDoctorPrints(t *testing.T) {
 func TestDoctorRefusesBadDSN(t *testing.T) {
 	t.Parallel()
 	c := doctorCmd{Output: "text"}
+	if err := c.diagnose(t.Context(), &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), "--timeout") {
+		t.Errorf("no timeout: %v", err)
+	}
+	c.Timeout = time.Minute
 	c.Clickhouse = "nonsense://user:secret@host"
 	if err := c.diagnose(t.Context(), &bytes.Buffer{}); err == nil || strings.Contains(err.Error(), "secret") {
 		t.Errorf("error %v", err)
