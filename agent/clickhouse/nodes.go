@@ -3,7 +3,6 @@ package clickhouse
 import (
 	"cmp"
 	"context"
-	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -119,32 +118,59 @@ func (n *nodeSamples) metrics() model.NodeMetrics {
 	return m
 }
 
-// cpu is the share of each mode in the time of all cores, after node-mixin:
-// usage is 1 - rate(idle, iowait, steal) / cores. Cores too new for a rate are
-// counted in Cores alone.
+// cpu is the share of each mode in the time that the samples of all cores cover:
+// usage is 1 - rate(idle, iowait, steal) / rate(all modes). So a node that is
+// new, or was away for a part of the window, is as busy as it was while it was
+// seen. Cores too new for a rate are counted in Cores alone.
 func (n *nodeSamples) cpu() model.NodeCPU {
-	rated := make(map[string]bool) // by core: whether there is a rate
+	var (
+		cores  = make(map[string]bool)
+		shares = make(cpuShares)
+	)
 	for _, v := range n.values[cpuSeconds] {
-		if v.labels.get("mode") == "idle" {
-			rated[v.labels.get("cpu")] = v.known
+		mode := v.labels.get("mode")
+		if mode == "idle" {
+			cores[v.labels.get("cpu")] = true
+		}
+		if v.known {
+			shares[mode] += v.value
 		}
 	}
-	c := model.NodeCPU{Cores: int64(len(rated)), FreqHz: n.frequencies()}
-	maps.DeleteFunc(rated, func(_ string, known bool) bool { return !known })
-	if len(rated) == 0 {
-		return c
+	return model.NodeCPU{
+		Cores: int64(len(cores)), FreqHz: n.frequencies(), UsagePct: shares.usage(),
+		UserPct: shares.of("user"), SystemPct: shares.of("system"), IOWaitPct: shares.of("iowait"),
 	}
-	shares := make(map[string]float64)
-	for _, v := range n.values[cpuSeconds] {
-		if rated[v.labels.get("cpu")] {
-			shares[v.labels.get("mode")] += v.value / float64(len(rated))
-		}
+}
+
+// cpuShares are seconds per second that all cores spent in each mode.
+type cpuShares map[string]float64
+
+func (s cpuShares) total() float64 {
+	total := 0.0
+	for _, seconds := range s {
+		total += seconds
 	}
-	c.UsagePct = percentage(1 - (shares["idle"] + shares["iowait"] + shares["steal"]))
-	c.UserPct = percentage(shares["user"])
-	c.SystemPct = percentage(shares["system"])
-	c.IOWaitPct = percentage(shares["iowait"])
-	return c
+	return total
+}
+
+// of is the percentage of the modes; 0 where there is no rate.
+func (s cpuShares) of(modes ...string) float64 {
+	total, part := s.total(), 0.0
+	if total == 0 {
+		return 0
+	}
+	for _, mode := range modes {
+		part += s[mode]
+	}
+	return percentage(part / total)
+}
+
+// usage is the percentage of all that is not idle, iowait or steal.
+func (s cpuShares) usage() float64 {
+	if s.total() == 0 {
+		return 0
+	}
+	return 100 - s.of("idle", "iowait", "steal")
 }
 
 // frequencies are the cores' clock rates, by core number.

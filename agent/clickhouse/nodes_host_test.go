@@ -75,7 +75,9 @@ func TestNodeOfHostMetrics(t *testing.T) {
 	n := oneNode(t, rows)
 	w, prom := fiveMinutes(), promOf(rows)
 	rate := func(metric string, labels ...string) float64 { return prom.increase(w, metric, where(labels...)) / 300 }
-	share := func(state string) float64 { return 100 * rate("system.cpu.time", "state", state) / 2 }
+	share := func(state string) float64 {
+		return 100 * rate("system.cpu.time", "state", state) / rate("system.cpu.time")
+	}
 	way := func(metric, device, direction string) float64 {
 		return rate(metric, "device", device, "direction", direction)
 	}
@@ -163,7 +165,7 @@ func TestNodeSeriesOfHostMetrics(t *testing.T) {
 	rate := func(metric string, labels ...string) float64 { return prom.increase(w, metric, where(labels...)) / 60 }
 	idle := rate("system.cpu.time", "state", "idle") + rate("system.cpu.time", "state", "wait") + rate("system.cpu.time", "state", "steal")
 	for metric, want := range map[string]float64{
-		detail.MetricCPU:       100 * (1 - idle/2),
+		detail.MetricCPU:       100 * (1 - idle/rate("system.cpu.time")),
 		detail.MetricMemory:    100 * (1 - (50.5+25.5+125.5)/(300.5+50.5+25.5+125.5)), // means of 1 and each value
 		detail.MetricDisk:      rate("system.disk.io"),
 		detail.MetricNetwork:   rate("system.network.io", "device", "eth0"),

@@ -103,38 +103,41 @@ func buildMean(tracks []track) (map[int64]float64, []track) {
 	return out, tracks
 }
 
-// buildCPU is in percent of all cores that have a rate in the step.
+// buildCPU is in percent of the time that the samples of all cores cover.
 func buildCPU(tracks []track) (map[int64]float64, []track) {
-	cores := make(map[int64]float64)
-	modes := make(map[string]map[int64]float64)
+	shares := make(map[int64]cpuShares)
+	modes := make(map[string]map[int64]bool) // the steps that a mode has a rate in
 	for _, t := range tracks {
 		mode := t.labels.get("mode")
 		if modes[mode] == nil {
-			modes[mode] = make(map[int64]float64)
+			modes[mode] = make(map[int64]bool)
 		}
 		for slot, v := range t.values {
-			modes[mode][slot] += v
-			if mode == "idle" {
-				cores[slot]++
+			if shares[slot] == nil {
+				shares[slot] = make(cpuShares)
 			}
+			shares[slot][mode] += v
+			modes[mode][slot] = true
 		}
 	}
 	usage := make(map[int64]float64)
-	for slot, n := range cores {
-		usage[slot] = percentage(1 - (modes["idle"][slot]+modes["iowait"][slot]+modes["steal"][slot])/n)
+	for slot, s := range shares {
+		if s.total() > 0 {
+			usage[slot] = s.usage()
+		}
 	}
 	var lines []track
-	for mode, rates := range modes {
+	for mode, slots := range modes {
 		if mode == "idle" {
 			continue
 		}
-		shares := make(map[int64]float64)
-		for slot, v := range rates {
-			if n := cores[slot]; n > 0 {
-				shares[slot] = percentage(v / n)
+		values := make(map[int64]float64)
+		for slot := range slots {
+			if s := shares[slot]; s.total() > 0 {
+				values[slot] = s.of(mode)
 			}
 		}
-		lines = append(lines, track{labels: labels{"mode": mode}, values: shares})
+		lines = append(lines, track{labels: labels{"mode": mode}, values: values})
 	}
 	return usage, lines
 }

@@ -66,7 +66,9 @@ func TestNodeCPUAndCounters(t *testing.T) {
 	rate := func(metric string, match func(map[string]string) bool) float64 {
 		return prom.increase(w, metric, match) / 300
 	}
-	share := func(mode string) float64 { return 100 * rate(cpuSeconds, where("mode", mode)) / 2 }
+	share := func(mode string) float64 {
+		return 100 * rate(cpuSeconds, where("mode", mode)) / rate(cpuSeconds, where())
+	}
 	checkNear(t, "usage", n.CPU.UsagePct, 100-share("idle")-share("iowait")-share("steal"))
 	checkNear(t, "user", n.CPU.UserPct, share("user"))
 	checkNear(t, "system", n.CPU.SystemPct, share("system"))
@@ -76,6 +78,36 @@ func TestNodeCPUAndCounters(t *testing.T) {
 	checkNear(t, "page faults", n.VMStat.PgFaultPerSec, rate("node_vmstat_pgfault", where()))
 	checkEqual(t, "the rest", []any{n.CPU.Cores, n.TCP.CurrEstab, n.CPU.FreqHz, n.Uptime, n.Kernel, n.NodeName, n.NodeIP, n.Timestamp},
 		[]any{int64(3), int64(17), []float64{2e9, 3e9}, int64(5000), "6.1", "worker-1", "10.0.0.1", model.NewTime(testNow.Add(-5 * sec))})
+}
+
+// A node that was seen in the last minute of the window alone is as busy as it
+// was in that minute, at every moment and over time.
+func TestNodeCPUOfAPartOfTheWindow(t *testing.T) {
+	t.Parallel()
+	r := exporter("10.0.0.1")
+	rows := telemetry.Rows{Gauges: gauge(bootTime, r, pairs{}, 0, min15, 1)}
+	for mode, per15s := range map[string]float64{"idle": 11, "user": 2, "system": 1, "iowait": 0.5, "steal": 0.5} {
+		for _, cpu := range []string{"0", "1"} {
+			values := []float64{1000}
+			for range 4 {
+				values = append(values, values[len(values)-1]+per15s)
+			}
+			rows.Sums = append(rows.Sums, counter(cpuSeconds, r, pairs{"cpu": cpu, "mode": mode}, 0, min15, values...)...)
+		}
+	}
+	n := oneNode(t, rows)
+	checkEqual(t, "cpu", n.CPU, model.NodeCPU{Cores: 2, UsagePct: 20, UserPct: 100 * 2 / 15.0, SystemPct: 100 / 15.0, IOWaitPct: 50 / 15.0})
+
+	s, _ := testStore(t, rows)
+	at := model.NewTime(testNow)
+	got := seriesOf(t, s, "10.0.0.1", detail.MetricCPU, before(time.Hour), 600)
+	checkEqual(t, "points", got.Points, []model.Point{{Timestamp: at, Value: 20}})
+	line := func(mode string, v float64) model.LabeledPoints {
+		return model.LabeledPoints{Labels: pairs{"mode": mode}, Points: []model.Point{{Timestamp: at, Value: v}}}
+	}
+	checkEqual(t, "series", got.Series, []model.LabeledPoints{
+		line("iowait", 50/15.0), line("steal", 50/15.0), line("system", 100/15.0), line("user", 200/15.0),
+	})
 }
 
 func TestNodeMemory(t *testing.T) {

@@ -92,7 +92,7 @@ func checkCapturedNodes(t *testing.T, round *Round, prom promIndex, w window) {
 		for _, mode := range []string{"idle", "iowait", "steal"} {
 			idle += own.increase(w, cpuSeconds, where("mode", mode)) / 300
 		}
-		checkNear(t, "cpu", n.CPU.UsagePct, 100*(1-idle/2))
+		checkNear(t, "cpu", n.CPU.UsagePct, 100*(1-300*idle/own.increase(w, cpuSeconds, where())))
 		checkNear(t, "page faults", n.VMStat.PgFaultPerSec, own.increase(w, "node_vmstat_pgfault", where())/300)
 		checkEqual(t, "disks", len(n.Disks), 1)
 		checkNear(t, "disk writes", n.Disks[0].WriteBytesPerSec, own.increase(w, "node_disk_written_bytes_total", where())/300)

@@ -76,13 +76,13 @@ func networkRates() []deviceRate[model.NodeNetwork] {
 func nodeQueries() []query {
 	row := []string{"instance"}
 	out := []query{
-		// instance:node_cpu_utilisation of node-mixin.
+		// As Grafana's Node Exporter Full has it.
 		{field: "cpu.usagePct", row: row, presence: true,
-			expr: `clamp(100 * (1 - avg by (instance) (sum by (instance, cpu) (rate(node_cpu_seconds_total{mode=~"idle|iowait|steal"}[$w])))), 0, 100)`},
+			expr: `100 * (1 - sum by (instance) (rate(node_cpu_seconds_total{mode=~"idle|iowait|steal"}[$w])) / (sum by (instance) (rate(node_cpu_seconds_total[$w])) > 0))`},
 	}
 	for _, mode := range []string{"user", "system", "iowait"} {
 		out = append(out, query{field: "cpu." + mode + "Pct", row: row, presence: true,
-			expr: fmt.Sprintf(`clamp(100 * avg by (instance) (rate(node_cpu_seconds_total{mode=%q}[$w])), 0, 100)`, mode)})
+			expr: fmt.Sprintf(`100 * sum by (instance) (rate(node_cpu_seconds_total{mode=%q}[$w])) / (sum by (instance) (rate(node_cpu_seconds_total[$w])) > 0)`, mode)})
 	}
 	for _, r := range nodeRates() {
 		out = append(out, query{field: r.field, row: row, presence: true,

@@ -157,8 +157,8 @@ func cpuSeries(m moment) []query {
 		return stepRate(m, fmt.Sprintf("node_cpu_seconds_total{mode=~%q}", modes))
 	}
 	return []query{
-		seriesQuery("points", fmt.Sprintf("clamp(100 * (1 - avg by (instance) (sum by (instance, cpu) (%s))), 0, 100)", rate("idle|iowait|steal"))),
-		seriesQuery("series", fmt.Sprintf("clamp(100 * avg by (instance, mode) (%s), 0, 100)", rate("user|system|iowait|steal")), "mode"),
+		seriesQuery("points", fmt.Sprintf("100 * (1 - sum by (instance) (%s) / (sum by (instance) (%s) > 0))", rate("idle|iowait|steal"), rate(".*"))),
+		seriesQuery("series", fmt.Sprintf("100 * sum by (instance, mode) (%s) / on (instance) group_left (sum by (instance) (%s) > 0)", rate("user|system|iowait|steal"), rate(".*")), "mode"),
 	}
 }
 

@@ -35,7 +35,8 @@ type NodeMetrics struct {
 	Uptime      int64           `json:"uptime,omitempty"` // seconds, on the node's own clock
 }
 
-// NodeCPU holds shares of all cores (0..100) and load averages.
+// NodeCPU holds shares of the time of all cores that the samples cover (0..100)
+// and load averages.
 type NodeCPU struct {
 	UsagePct  float64   `json:"usagePct"` // all but idle, iowait and steal
 	UserPct   float64   `json:"userPct"`

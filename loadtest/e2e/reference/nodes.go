@@ -140,15 +140,15 @@ func (n node) newest() int64 {
 }
 
 func (n node) cpu() model.NodeCPU {
-	cores := map[string]bool{}
+	cores, all := map[string]bool{}, n.rate("node_cpu_seconds_total", nil)
 	for _, s := range n.of("node_cpu_seconds_total", labels{"mode": {"idle"}}) {
 		cores[s.Labels["cpu"]] = true
 	}
 	share := func(modes ...string) float64 {
-		return 100 * n.rate("node_cpu_seconds_total", labels{"mode": modes}) / float64(len(cores))
+		return 100 * n.rate("node_cpu_seconds_total", labels{"mode": modes}) / all
 	}
 	return model.NodeCPU{
-		UsagePct:  100 - share("idle", "iowait", "steal"), // as node-mixin has it
+		UsagePct:  100 - share("idle", "iowait", "steal"), // of the time that the samples cover
 		UserPct:   share("user"),
 		SystemPct: share("system"),
 		IOWaitPct: share("iowait"),
