@@ -20,7 +20,8 @@ func sections(w clickhouse.Windows) []collect.Section[*clickhouse.Round] {
 		section(model.SectionSLOIngress, w.SLO, (*clickhouse.Round).SLOIngress),
 		section(model.SectionSLOServices, w.SLO, (*clickhouse.Round).SLOServices),
 		section(model.SectionSLOEdges, w.SLO, (*clickhouse.Round).SLOEdges),
-		section(model.SectionOverview, w.SLO, (*clickhouse.Round).Overview),
+		// Of several windows: the longest is said.
+		section(model.SectionOverview, max(w.Rate, w.Trace, w.SLO), (*clickhouse.Round).Overview),
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"path"
 	"strings"
@@ -45,10 +46,9 @@ func Open(cfg Config) (*Store, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	options, err := clickhouse.ParseDSN(cfg.DSN)
+	options, err := parseDSN(cfg.DSN)
 	if err != nil {
-		// The driver's text may quote the DSN with its password.
-		return nil, errors.New("clickhouse: the DSN cannot be parsed; want clickhouse://user:password@host:9000/database or http://host:8123/database")
+		return nil, err
 	}
 	if cfg.Database != "" {
 		options.Auth.Database = cfg.Database
@@ -68,6 +68,29 @@ func Open(cfg Config) (*Store, error) {
 		return nil, errors.Join(err, conn.Close())
 	}
 	return s, nil
+}
+
+// parseDSN is the driver's, but stricter: it takes any scheme for the native
+// protocol and leaves a missing port to every single query. Its own errors may
+// quote the DSN with the password.
+func parseDSN(dsn string) (*clickhouse.Options, error) {
+	bad := errors.New("clickhouse: the DSN cannot be parsed; want clickhouse://user:password@host:9000/database or http://host:8123/database")
+	scheme, _, _ := strings.Cut(dsn, "://")
+	switch scheme {
+	case "clickhouse", "tcp", "http", "https":
+	default:
+		return nil, bad
+	}
+	options, err := clickhouse.ParseDSN(dsn)
+	if err != nil {
+		return nil, bad
+	}
+	for _, address := range options.Addr {
+		if _, port, err := net.SplitHostPort(address); err != nil || port == "" {
+			return nil, errors.New("clickhouse: the DSN names a host without a port; want clickhouse://host:9000/… or http://host:8123/…")
+		}
+	}
+	return options, nil
 }
 
 // Close closes the connections.

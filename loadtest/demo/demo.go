@@ -24,6 +24,8 @@ type demo struct {
 	mu    sync.Mutex // guards stops
 	// capture is loaded once for all replayers; nil when nothing is filled.
 	capture *telemetry.Capture
+	// embeddedRedis is true when the stand-in runs.
+	embeddedRedis bool
 	// broken gets the first failure of a part that cannot be started again.
 	broken chan error
 }
@@ -93,7 +95,7 @@ func (d *demo) start(ctx context.Context) error {
 			return err
 		}
 	}
-	d.say("all answers are there %.1f s after the first process started", time.Since(began).Seconds())
+	d.say("ready %.1f s after the first process started", time.Since(began).Seconds())
 	return nil
 }
 

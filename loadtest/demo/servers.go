@@ -83,6 +83,7 @@ func (d *demo) startMiniredis(_ context.Context, address string) error {
 		return fmt.Errorf("embedded redis: %w", err)
 	}
 	d.onStop(server.Close)
+	d.embeddedRedis = true
 	d.background("embedded redis", func(ctx context.Context) error {
 		ticker := time.NewTicker(time.Second)
 		defer ticker.Stop()

@@ -37,7 +37,7 @@ func (d *demo) welcome(ctx context.Context) {
 	line("  curl -s '%s/api/v2/clusters'", base)
 	line("  curl -s '%s%s'", base, observePath("metrics/nodes", first))
 	line("  curl -s '%s%s'", base, d.exampleTrace(ctx, first))
-	if d.cfg.Redis == "" {
+	if d.cfg.Redis == "" && !d.embeddedRedis { // the stand-in has no cmsgpack
 		line("  redis-cli -p %d EVAL \"return cjson.encode(cmsgpack.unpack(redis.call('HGET',KEYS[1],ARGV[1])))\" 1 'atlhyper:{%s}:snapshot' metrics.summary", d.cfg.Port+offsetRedis, first.id)
 	}
 	line("  kill -9 a master's process (above): no request fails, and it comes back")

@@ -50,10 +50,13 @@ func Version() string {
 // a terminal and a parent process that passes signals on both deliver a Ctrl-C.
 const echo = 2 * time.Second
 
-// Main runs a command until it returns or SIGINT or SIGTERM ends its context; a
-// second signal, later than echo, ends the process at once. It does not return.
+// Main runs a command until it returns or SIGINT, SIGTERM or SIGHUP (the terminal
+// closes) ends its context; a second signal, later than echo, ends the process at
+// once. A reader of its output that goes away is an error of the write, not the
+// end of the process before it could clean up. It does not return.
 func Main(run func(context.Context) error) {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	signal.Ignore(syscall.SIGPIPE)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	context.AfterFunc(ctx, func() { time.AfterFunc(echo, stop) })
 	if err := run(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, err)
