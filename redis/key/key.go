@@ -46,6 +46,9 @@ const (
 	// SnapshotIntervals is how many publish intervals a snapshot outlives its
 	// agent: 6 of 10 s by default.
 	SnapshotIntervals = 6
+	// LeaseIntervals is how many publish intervals an agent of a cluster that does
+	// not publish waits for the one that does: less than it takes to look stale.
+	LeaseIntervals = 2
 	// BeatInterval is how often an agent says that it lives.
 	BeatInterval = 3 * time.Second
 	// BeatExpiry is the age at which an agent's beat no longer counts: it is

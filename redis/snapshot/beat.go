@@ -63,10 +63,13 @@ func (w *Writer) Beat(ctx context.Context, b Beat) error {
 // leaveLua takes the agent off the list, unless it leaves commands behind: then its
 // beat must run out, so that another agent takes them back.
 //
-//	KEYS[1] agents  KEYS[2] claimed:<instance>
+//	KEYS[1] agents  KEYS[2] claimed:<instance>  KEYS[3] meta
 //	ARGV    instance
 //	result  1 when it is off the list
+//
+// In any case it publishes no more: another agent may at once.
 const leaveLua = `
+if redis.call('HGET', KEYS[3], 'agent') == ARGV[1] then redis.call('HDEL', KEYS[3], 'agent') end
 if redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
 redis.call('HDEL', KEYS[1], ARGV[1])
 return 1
@@ -75,7 +78,7 @@ return 1
 // Leave takes the agent off the list of agents: masters know at once.
 func (w *Writer) Leave(ctx context.Context) error {
 	_, err := w.leave.Run(ctx, w.clients.Normal,
-		[]string{w.cfg.Cluster.Agents(), w.cfg.Cluster.Claimed(w.cfg.Instance)}, w.cfg.Instance)
+		[]string{w.cfg.Cluster.Agents(), w.cfg.Cluster.Claimed(w.cfg.Instance), w.cfg.Cluster.Meta()}, w.cfg.Instance)
 	if err != nil {
 		return fmt.Errorf("leave: %w", err)
 	}

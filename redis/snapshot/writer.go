@@ -64,6 +64,10 @@ type Published struct {
 	Written []model.Section
 	// Bytes is the length of what was sent of them.
 	Bytes int
+	// Standby is true when nothing was written because another agent of the cluster
+	// publishes. It takes over when that one has been silent for
+	// key.LeaseIntervals, or at once when it left.
+	Standby bool
 }
 
 // Writer publishes the sections of one cluster. It keeps the newest value of each,
@@ -80,6 +84,7 @@ type Writer struct {
 	mu        sync.Mutex
 	sections  map[model.Section]*section
 	published time.Time // last publish, Redis's clock
+	standby   bool
 }
 
 // NewWriter checks the configuration.
@@ -111,21 +116,24 @@ func NewWriter(clients *conn.Clients, cfg WriterConfig) (*Writer, error) {
 // publishLua writes the changed fields of the snapshot and of meta, renews the TTL
 // of both and announces the publish, in one step; or nothing at all when Redis does
 // not hold what the writer believes it does (it was emptied, a key was evicted,
-// another agent published).
+// another agent published), or when another agent is the one that publishes: it did
+// less than a lease ago.
 //
 //	KEYS[1] snapshot  KEYS[2] meta
-//	ARGV    channel, TTL in ms, schema, then four lists, each after its length:
+//	ARGV    channel, TTL in ms, schema, instance, lease in ms, then four lists, each
+//	        after its length:
 //	        name, hash   sections that must be there
 //	        name, value  sections to write; their <name>.seq becomes the new seq
 //	        field, value of meta to write
 //	        field        of meta to delete
-//	result  {seq, seconds, microseconds of TIME}, or {0} when nothing was written
+//	result  {seq, seconds, microseconds of TIME}; {0} when Redis holds something
+//	        else than expected; {-1} when another agent publishes
 //
 // seq is the larger of the last one plus 1 and TIME in ms, so it grows even when
 // Redis forgot the last one. The event is "seq name name …", the sections whose
 // value changed; what meta says of the others may have changed too.
 const publishLua = `
-local arg = 3
+local arg = 5
 local function list(width)
   local n, items = tonumber(ARGV[arg + 1]), {}
   arg = arg + 1
@@ -138,6 +146,14 @@ local function list(width)
 end
 local expected, values, fields, gone = list(2), list(2), list(2), list(1)
 
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local holder = redis.call('HGET', KEYS[2], 'agent')
+if holder and holder ~= ARGV[4] then
+  local silent = now - (tonumber(redis.call('HGET', KEYS[2], 'at') or '0') or 0)
+  if silent >= 0 and silent < tonumber(ARGV[5]) then return {-1} end
+end
+
 local schema = redis.call('HGET', KEYS[2], 'schema')
 if schema and schema ~= ARGV[3] then redis.call('DEL', KEYS[1], KEYS[2]) end
 for _, e in ipairs(expected) do
@@ -146,8 +162,6 @@ for _, e in ipairs(expected) do
   end
 end
 
-local time = redis.call('TIME')
-local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local last = tonumber(redis.call('HGET', KEYS[2], 'seq') or '0') or 0
 if last ~= last or last < 0 or last > 2^52 then last = 0 end
 local seq = string.format('%.0f', math.max(math.floor(last) + 1, now))
@@ -209,7 +223,11 @@ func (w *Writer) send(ctx context.Context) (Published, error) {
 		return Published{}, fmt.Errorf("publish: %w", err)
 	} else if first[0] == 0 {
 		return Published{}, errLost
+	} else if first[0] < 0 {
+		w.stand(ctx, true)
+		return Published{Standby: true}, nil
 	}
+	w.stand(ctx, false)
 	n, err := conn.Ints(result, 3)
 	if err != nil {
 		return Published{}, fmt.Errorf("publish: %w", err)
@@ -220,6 +238,19 @@ func (w *Writer) send(ctx context.Context) (Published, error) {
 		s.commit()
 	}
 	return Published{Seq: n[0], Written: p.written, Bytes: p.bytes}, nil
+}
+
+// stand logs when the writer begins or ceases to stand by.
+func (w *Writer) stand(ctx context.Context, by bool) {
+	if by == w.standby {
+		return
+	}
+	w.standby = by
+	if by {
+		w.cfg.Logger.InfoContext(ctx, "another agent of the cluster publishes; this one stands by")
+	} else {
+		w.cfg.Logger.InfoContext(ctx, "this agent publishes now")
+	}
 }
 
 // plan is what one publish says.
@@ -238,7 +269,10 @@ type plan struct {
 func (w *Writer) plan() *plan {
 	ttl := w.cfg.Interval * key.SnapshotIntervals
 	p := &plan{
-		head:  []any{w.cfg.Cluster.Events(), ttl.Milliseconds(), key.SchemaVersion},
+		head: []any{
+			w.cfg.Cluster.Events(), ttl.Milliseconds(), key.SchemaVersion,
+			w.cfg.Instance, (w.cfg.Interval * key.LeaseIntervals).Milliseconds(),
+		},
 		clock: w.clients.Clock, defaultInterval: w.cfg.Interval,
 	}
 	p.fields = append(p.fields,
