@@ -53,17 +53,26 @@ func (m moment) narrow(cases []testCase) map[string]labels.Labels {
 	)
 	for i, c := range cases {
 		for j := range c.series {
-			all := c.series[j].scraped(nameOf(i))
-			target := labels.FromStrings(labels.MetricName, narrowSteps, "job", all[0].labels.Get("job"), "instance", all[0].labels.Get("instance"))
-			targets[target.String()] = target
-			bySlot := make(map[int64][]int64)
-			for _, p := range all[0].points {
-				if !value.IsStaleNaN(p.F) && p.T > begin && p.T <= m.at.UnixMilli() {
-					slot := (m.at.UnixMilli() - p.T) / step
-					bySlot[slot] = append(bySlot[slot], p.T)
-				}
+			one := &c.series[j]
+			if !one.isReadInSteps(nameOf(i)) {
+				continue
 			}
-			distances[target.String()] = append(distances[target.String()], distancesOf(bySlot)...)
+			all := one.scraped(nameOf(i))
+			if one.table != gaugeTable {
+				all = all[:1] // a histogram is one series
+			}
+			for _, part := range all {
+				target := labels.FromStrings("__name__", narrowSteps, "job", part.labels.Get("job"), "instance", part.labels.Get("instance"))
+				targets[target.String()] = target
+				bySlot := make(map[int64][]int64)
+				for _, p := range part.points {
+					if !value.IsStaleNaN(p.F) && p.T > begin && p.T <= m.at.UnixMilli() {
+						slot := (m.at.UnixMilli() - p.T) / step
+						bySlot[slot] = append(bySlot[slot], p.T)
+					}
+				}
+				distances[target.String()] = append(distances[target.String()], distancesOf(bySlot)...)
+			}
 		}
 	}
 	for key, list := range distances {
@@ -73,6 +82,24 @@ func (m moment) narrow(cases []testCase) map[string]labels.Labels {
 		}
 	}
 	return targets
+}
+
+// isReadInSteps tells whether a request for the case's points reads the series:
+// those of the metric or of the service.
+func (s *series) isReadInSteps(name string) bool {
+	for source, values := range map[string][]string{
+		"traefik": {name + "@kubernetes"}, "nginx": {"web", "front"}, "linkerd": {"web-on-linkerd"}, "istio": {"web-on-istio"},
+	} {
+		if strings.Contains(s.job, source) {
+			for _, v := range named(s.labels, name) {
+				if slices.Contains(values, v) {
+					return true
+				}
+			}
+			return false
+		}
+	}
+	return s.metric != "node_boot_time_seconds"
 }
 
 func distancesOf(bySlot map[int64][]int64) []float64 {
@@ -158,7 +185,7 @@ func cpuSeries(m moment) []query {
 	}
 	return []query{
 		seriesQuery("points", fmt.Sprintf("100 * (1 - sum by (instance) (%s) / (sum by (instance) (%s) > 0))", rate("idle|iowait|steal"), rate(".*"))),
-		seriesQuery("series", fmt.Sprintf("100 * sum by (instance, mode) (%s) / on (instance) group_left (sum by (instance) (%s) > 0)", rate("user|system|iowait|steal"), rate(".*")), "mode"),
+		seriesQuery("series", fmt.Sprintf("100 * sum by (instance, mode) (%s) / on (instance) group_left () (sum by (instance) (%s) > 0)", rate("user|system|iowait|steal"), rate(".*")), "mode"),
 	}
 }
 
@@ -247,10 +274,16 @@ func TestSLOSeries(t *testing.T) {
 		moments: genSteps, report: reportSLOSeries, size: 12,
 		generate: func(t *rapid.T, m moment) testCase {
 			wide := moment{at: m.at, window: m.window + 6*time.Minute}
+			c := genIngress
 			if rapid.Bool().Draw(t, "mesh") {
-				return genMesh(t, wide)
+				c = genMesh
 			}
-			return genIngress(t, wide)
+			// Each case has targets of its own, whose intervals are its own.
+			out := c(t, wide)
+			for i := range out.series {
+				out.series[i].instance = caseName + "." + out.series[i].instance
+			}
+			return out
 		},
 	}
 	s.stepped = func(m moment) []query {
