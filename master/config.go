@@ -35,8 +35,9 @@ type Config struct {
 	Listen string
 	// Redis is the URL of the store. Default redis://127.0.0.1:6379/0.
 	Redis string
-	// Replica names this process among the masters; replies are announced to it.
-	// 1 to 63 of a-z, 0-9, '-', '.', '_'. Default: host name and a random part.
+	// Replica names this process among the masters in logs; replies are announced to
+	// the name and a random part, since two that share one would take each other's.
+	// 1 to 54 of a-z, 0-9, '-', '.', '_'. Default: the host name.
 	Replica string
 
 	// MaxRange is the longest time range of a request. Default 30 days.
@@ -77,7 +78,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.MaxReplyBytes, DefaultMaxReply)
 	setDefault(&c.DrainTimeout, DefaultDrainTimeout)
 	if c.Replica == "" {
-		c.Replica = replicaName()
+		c.Replica = hostName()
 	}
 	if c.OnListen == nil {
 		c.OnListen = func(net.Addr) {}
@@ -104,6 +105,9 @@ func (c Config) Validate() error {
 	if err := key.ValidateInstance(c.Replica); err != nil {
 		return fmt.Errorf("replica: %w", err)
 	}
+	if most := key.MaxClusterID - suffixLength; len(c.Replica) > most {
+		return fmt.Errorf("replica: is longer than %d characters", most)
+	}
 	for _, d := range []struct {
 		name           string
 		value, low, up time.Duration
@@ -124,21 +128,24 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// replicaName is unique for each process: two masters on one host, or one that
-// starts before its predecessor is gone, must not take each other's replies.
-func replicaName() string {
+// suffixLength is that of what unique adds.
+const suffixLength = 9
+
+// unique makes a name that is this process's alone: two masters of one Deployment
+// may share a name, and one may start before its predecessor is gone.
+func unique(name string) string { return name + "-" + strings.ToLower(rand.Text()[:suffixLength-1]) }
+
+// hostName is the host's name, of the characters that a name may hold.
+func hostName() string {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "master"
 	}
-	suffix := "-" + strings.ToLower(rand.Text()[:8])
 	name := strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'a' && r <= 'z', r >= '0' && r <= '9', r == '-', r == '.':
+		if key.ValidateInstance(string(r)) == nil {
 			return r
-		default:
-			return '-'
 		}
+		return '-'
 	}, strings.ToLower(host))
-	return name[:min(len(name), key.MaxClusterID-len(suffix))] + suffix
+	return name[:min(len(name), key.MaxClusterID-suffixLength)]
 }

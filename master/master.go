@@ -62,7 +62,7 @@ func (m *Master) wire() (err error) {
 	cfg := m.cfg
 	m.reader = snapshot.NewReader(m.clients, snapshot.ReaderConfig{Logger: cfg.Logger})
 	m.bus, err = bus.NewClient(m.clients, bus.ClientConfig{
-		Replica:       cfg.Replica,
+		Replica:       unique(cfg.Replica),
 		MaxWaiters:    cfg.MaxWaiters,
 		MaxQueue:      cfg.MaxQueue,
 		MaxReplyBytes: cfg.MaxReplyBytes,

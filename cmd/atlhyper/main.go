@@ -21,14 +21,16 @@ type commands struct {
 	Doctor doctorCmd `cmd:"" help:"Say whether the telemetry in a ClickHouse is complete: what is there, what every dashboard section is filled with, and what is missing. Exits with 1 when something that is there cannot be read."`
 }
 
+// demoCmd takes nothing from the environment: what is set there is meant for agents
+// and masters that run in earnest.
 type demoCmd struct {
-	Port       int           `default:"8080" help:"Port of the balancer on 127.0.0.1; the five after it are used too."`
-	Redis      string        `help:"Use this Redis instead of starting one: redis://user:password@host:6379/0." placeholder:"URL"`
-	Clickhouse string        `help:"Use this ClickHouse instead of embedded engines; its telemetry is only read, as the cluster \"demo\"." placeholder:"DSN"`
-	Fill       bool          `help:"With --clickhouse: write the captured telemetry into databases atlhyper_demo_east and atlhyper_demo_west there, and drop them at the end."`
-	Interval   time.Duration `default:"10s" help:"How often the agents publish."`
-	BinDir     string        `help:"Where the binaries agent, master and chdb are. Default: beside this one." type:"existingdir"`
-	Verbose    bool          `short:"v" help:"Show what the processes log at info."`
+	Port       int           `default:"8080" help:"Port of the balancer on 127.0.0.1; the five after it are used too." env:"-"`
+	Redis      string        `help:"Use this Redis instead of starting one: redis://user:password@host:6379/0." placeholder:"URL" env:"-"`
+	Clickhouse string        `help:"Use this ClickHouse instead of embedded engines; its telemetry is only read, as the cluster \"demo\"." placeholder:"DSN" env:"-"`
+	Fill       bool          `help:"With --clickhouse: write the captured telemetry into databases atlhyper_demo_east and atlhyper_demo_west there, and drop them at the end." env:"-"`
+	Interval   time.Duration `default:"10s" help:"How often the agents publish." env:"-"`
+	BinDir     string        `help:"Where the binaries agent, master and chdb are. Default: beside this one." type:"existingdir" env:"-"`
+	Verbose    bool          `short:"v" help:"Show what the processes log at info." env:"-"`
 }
 
 func main() {

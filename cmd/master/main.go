@@ -20,7 +20,7 @@ import (
 type flags struct {
 	Listen  string `help:"Address of the HTTP API." default:"${listen}" placeholder:"HOST:PORT"`
 	Redis   string `help:"URL of Redis." default:"${redis}" placeholder:"URL"`
-	Replica string `help:"Name of this process among the masters; by default the host name and a random part." placeholder:"NAME"`
+	Replica string `help:"Name of this process among the masters; by default the host name." placeholder:"NAME"`
 
 	MaxRange   duration `help:"Longest time range of a request." default:"${max_range}"`
 	Timeout    duration `help:"How long a detail request waits unless it says otherwise." default:"${timeout}"`

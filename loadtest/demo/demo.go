@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -149,7 +150,7 @@ func (d *demo) breaks(err error) {
 // server starts a child that the demo cannot go on without; log is the file of
 // its last words, "" for none.
 func (d *demo) server(spec proc.Spec, log string) error {
-	spec.Output = d.cfg.Output
+	spec.Output, spec.Env = d.cfg.Output, environment()
 	p, err := proc.Start(spec)
 	if err != nil {
 		return err
@@ -193,9 +194,17 @@ func lastWords(file string) string {
 // replica starts a child that is started again when it dies, as Kubernetes does:
 // masters and agents hold nothing, engines keep their tables on disk.
 func (d *demo) replica(spec proc.Spec) {
-	spec.Output = d.cfg.Output
+	spec.Output, spec.Env = d.cfg.Output, environment()
 	d.background(spec.Name, func(ctx context.Context) error {
 		return proc.Keep(ctx, spec, func(p *proc.Process) { d.say("%s runs as process %d", spec.Name, p.PID()) })
+	})
+}
+
+// environment is ours without the settings of agents and masters: those of the
+// demo are flags. Where the engine is cached stays.
+func environment() []string {
+	return slices.DeleteFunc(os.Environ(), func(v string) bool {
+		return strings.HasPrefix(v, "ATLHYPER_") && !strings.HasPrefix(v, "ATLHYPER_CACHE=")
 	})
 }
 

@@ -146,6 +146,9 @@ func TestDemo(t *testing.T) {
 	}
 	temp := t.TempDir()
 	t.Setenv("TMPDIR", temp)
+	t.Setenv("ATLHYPER_REDIS", "redis://127.0.0.1:1") // meant for others: the demo's children must not see it
+	t.Setenv("ATLHYPER_DATABASE", "nowhere")
+	t.Setenv("ATLHYPER_SLOTS", "0")
 	d := run(t, demo.Config{Port: freePorts(t), BinDir: binaries(t), Interval: 2 * time.Second})
 	pids := make(map[string]string)
 	for {

@@ -23,7 +23,7 @@ type Spec struct {
 	// Path and Args are what runs. Path is required.
 	Path string
 	Args []string
-	// Env is added to the parent's environment.
+	// Env is the child's environment; nil means the parent's.
 	Env []string
 	// Output gets the child's standard output and error, each line after
 	// "Name: ". nil discards them.
@@ -50,7 +50,7 @@ func Start(spec Spec) (*Process, error) {
 	}
 	p := &Process{spec: spec, done: make(chan struct{})}
 	p.cmd = exec.Command(spec.Path, spec.Args...) //nolint:noctx // Stop ends it gently; a context would kill it
-	p.cmd.Env = append(os.Environ(), spec.Env...)
+	p.cmd.Env = spec.Env
 	p.cmd.SysProcAttr = attributes()
 	out, in, err := os.Pipe()
 	if err != nil {
