@@ -46,7 +46,7 @@ func TestRunCleansUp(t *testing.T) {
 	client := &http.Client{Transport: &http.Transport{}}
 	defer client.CloseIdleConnections()
 	post := func(sql string) (string, error) {
-		res, err := client.Post(address, "", strings.NewReader(sql)) //nolint:noctx // Run's end ends it
+		res, err := client.Post(address, "", strings.NewReader(sql))
 		if err != nil {
 			return "", err
 		}
