@@ -10,6 +10,9 @@ GOLANGCI := $(CACHE)/bin/golangci-lint-$(GOLANGCI_VERSION)
 RACE := $(shell command -v gcc >/dev/null 2>&1 && echo -race)
 GOTEST := go test -timeout 20m
 SETUP := loadtest/setup.sh
+# Of the random cases that are held against PromQL: the same in every run of
+# make test, others in every run of make fuzz.
+SEED ?= 1
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-race bench build lint fmt verify fuzz golden clean
@@ -26,7 +29,7 @@ test: ## run all tests, on a real redis-server and the real ClickHouse engine
 	@$(SETUP) test
 	$(GOTEST) ./...
 	@echo "the PromQL reference: a module of its own, Prometheus's engine takes minutes to build the first time"
-	cd loadtest/promql && $(GOTEST) ./...
+	cd loadtest/promql && $(GOTEST) . -seed $(SEED)
 
 test-race: ## run the tests of the concurrent parts under the race detector (needs gcc)
 	@$(SETUP) test
@@ -59,6 +62,7 @@ fuzz: ## fuzz every parser for 20 s each
 	  for f in $$(go test -list '^Fuzz' $$p 2>/dev/null | grep '^Fuzz'); do \
 	    echo "== $$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime 20s $$p || exit 1; \
 	  done; done
+	cd loadtest/promql && $(GOTEST) -count=1 .
 
 golden: ## rewrite the golden wire files (says that the wire format changes)
 	go test ./shared/codec -update
