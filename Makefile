@@ -41,6 +41,7 @@ bench: ## run the benchmarks; ratios are measured in one run
 
 build: ## build the binaries into bin/
 	@mkdir -p bin
+	@echo "building into bin/: takes one to two minutes the first time"
 	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/...
 
 lint: $(GOLANGCI) ## check style and import rules with golangci-lint
