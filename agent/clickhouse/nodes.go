@@ -3,6 +3,7 @@ package clickhouse
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -145,10 +146,12 @@ func (n *nodeSamples) cpu() model.NodeCPU {
 // cpuShares are seconds per second that all cores spent in each mode.
 type cpuShares map[string]float64
 
+// total adds up in a fixed order: equal samples must give equal bytes, or the
+// section looks changed.
 func (s cpuShares) total() float64 {
 	total := 0.0
-	for _, seconds := range s {
-		total += seconds
+	for _, mode := range slices.Sorted(maps.Keys(s)) {
+		total += s[mode]
 	}
 	return total
 }
