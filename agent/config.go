@@ -1,12 +1,9 @@
 package agent
 
 import (
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"strings"
 	"time"
 
 	"github.com/atlhyper/observe/agent/clickhouse"
@@ -63,7 +60,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.Slots, DefaultSlots)
 	setDefault(&c.MaxReplyBytes, DefaultMaxReply)
 	if c.Instance == "" {
-		c.Instance = instanceName()
+		c.Instance = key.Unique(key.HostInstance("agent"))
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -110,20 +107,4 @@ func (c Config) Validate() error {
 		}
 	}
 	return nil
-}
-
-// instanceName is the host name, of the characters that a name may hold, and a
-// random part: two agents on one host don't meet.
-func instanceName() string {
-	host, err := os.Hostname()
-	if err != nil {
-		host = "agent"
-	}
-	host = strings.Map(func(c rune) rune {
-		if key.ValidateInstance(string(c)) == nil {
-			return c
-		}
-		return '-'
-	}, strings.ToLower(host))
-	return host[:min(len(host), 40)] + "-" + strings.ToLower(rand.Text()[:8])
 }

@@ -1,13 +1,10 @@
 package master
 
 import (
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
-	"strings"
 	"time"
 
 	"github.com/atlhyper/observe/master/api"
@@ -78,7 +75,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.MaxReplyBytes, DefaultMaxReply)
 	setDefault(&c.DrainTimeout, DefaultDrainTimeout)
 	if c.Replica == "" {
-		c.Replica = hostName()
+		c.Replica = key.HostInstance("master")
 	}
 	if c.OnListen == nil {
 		c.OnListen = func(net.Addr) {}
@@ -105,8 +102,8 @@ func (c Config) Validate() error {
 	if err := key.ValidateInstance(c.Replica); err != nil {
 		return fmt.Errorf("replica: %w", err)
 	}
-	if most := key.MaxClusterID - suffixLength; len(c.Replica) > most {
-		return fmt.Errorf("replica: is longer than %d characters", most)
+	if len(c.Replica) > key.MaxUnique {
+		return fmt.Errorf("replica: is longer than %d characters", key.MaxUnique)
 	}
 	for _, d := range []struct {
 		name           string
@@ -126,26 +123,4 @@ func (c Config) Validate() error {
 		return errors.New("max waiters, max queue and max reply bytes must not be negative")
 	}
 	return nil
-}
-
-// suffixLength is that of what unique adds.
-const suffixLength = 9
-
-// unique makes a name that is this process's alone: two masters of one Deployment
-// may share a name, and one may start before its predecessor is gone.
-func unique(name string) string { return name + "-" + strings.ToLower(rand.Text()[:suffixLength-1]) }
-
-// hostName is the host's name, of the characters that a name may hold.
-func hostName() string {
-	host, err := os.Hostname()
-	if err != nil {
-		host = "master"
-	}
-	name := strings.Map(func(r rune) rune {
-		if key.ValidateInstance(string(r)) == nil {
-			return r
-		}
-		return '-'
-	}, strings.ToLower(host))
-	return name[:min(len(name), key.MaxClusterID-suffixLength)]
 }

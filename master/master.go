@@ -18,6 +18,7 @@ import (
 	"github.com/atlhyper/observe/master/dispatch"
 	"github.com/atlhyper/observe/redis/bus"
 	"github.com/atlhyper/observe/redis/conn"
+	"github.com/atlhyper/observe/redis/key"
 	"github.com/atlhyper/observe/redis/snapshot"
 	"github.com/atlhyper/observe/shared/httpserver"
 )
@@ -62,7 +63,7 @@ func (m *Master) wire() (err error) {
 	cfg := m.cfg
 	m.reader = snapshot.NewReader(m.clients, snapshot.ReaderConfig{Logger: cfg.Logger})
 	m.bus, err = bus.NewClient(m.clients, bus.ClientConfig{
-		Replica:       unique(cfg.Replica),
+		Replica:       key.Unique(cfg.Replica),
 		MaxWaiters:    cfg.MaxWaiters,
 		MaxQueue:      cfg.MaxQueue,
 		MaxReplyBytes: cfg.MaxReplyBytes,
