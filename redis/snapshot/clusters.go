@@ -46,7 +46,7 @@ func (r *Reader) Clusters(ctx context.Context) ([]ClusterInfo, error) {
 	slices.Sort(ids)
 	out := make([]ClusterInfo, 0, len(ids))
 	for batch := range slices.Chunk(ids, clustersBatch) {
-		infos, err := r.read(ctx, batch, nil)
+		infos, err := r.read(ctx, batch)
 		if err != nil {
 			return nil, err
 		}
@@ -63,19 +63,23 @@ func (r *Reader) Cluster(ctx context.Context, c key.Cluster) (ClusterInfo, error
 	if err := key.ValidateCluster(string(c)); err != nil {
 		return ClusterInfo{}, fault.New(fault.BadRequest, "%s", err)
 	}
-	var score *redis.FloatCmd
-	infos, err := r.read(ctx, []key.Cluster{c}, func(p redis.Pipeliner) {
-		score = p.ZScore(ctx, key.Clusters, string(c))
-	})
+	// The list first: it is made of beats, so that a cluster which is listed
+	// before its agents are read has an agent, or lost all it had.
+	score, err := r.clients.Normal.ZScore(ctx, key.Clusters, string(c)).Result()
+	if err := batchError(err); err != nil {
+		return ClusterInfo{}, fmt.Errorf("read cluster: %w", err)
+	}
+	listed := err == nil
+	infos, err := r.read(ctx, []key.Cluster{c})
 	if err != nil {
 		return ClusterInfo{}, err
 	}
-	info, listed := infos[0], score.Err() == nil
+	info := infos[0]
 	if !listed && len(info.Agents) == 0 && info.PublishedAt.IsZero() {
 		return ClusterInfo{}, fault.New(fault.ClusterUnknown, "no cluster %s was ever seen", c)
 	}
 	if listed {
-		info.sawAt(scoreTime(score.Val()))
+		info.sawAt(scoreTime(score))
 	}
 	return info, nil
 }
@@ -95,18 +99,14 @@ func batchError(err error) error {
 	return conn.Unavailable(err)
 }
 
-// read reads the agents and the meta of some clusters, and what else is added, in
-// one round trip.
-func (r *Reader) read(ctx context.Context, ids []key.Cluster, add func(redis.Pipeliner)) ([]ClusterInfo, error) {
+// read reads the agents and the meta of some clusters in one round trip.
+func (r *Reader) read(ctx context.Context, ids []key.Cluster) ([]ClusterInfo, error) {
 	agents := make([]*redis.MapStringStringCmd, len(ids))
 	metas := make([]*redis.MapStringStringCmd, len(ids))
 	_, err := r.clients.Normal.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, id := range ids {
 			agents[i] = p.HGetAll(ctx, id.Agents())
 			metas[i] = p.HGetAll(ctx, id.Meta())
-		}
-		if add != nil {
-			add(p)
 		}
 		return nil
 	})

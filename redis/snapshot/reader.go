@@ -58,6 +58,23 @@ func (r *Reader) Section(ctx context.Context, c key.Cluster, name model.Section)
 	if err := validate(c, name); err != nil {
 		return Section{}, err
 	}
+	section, err := r.section(ctx, c, name)
+	if errors.Is(err, errAppeared) {
+		section, err = r.section(ctx, c, name)
+	}
+	if errors.Is(err, errAppeared) {
+		// It came and went twice. What it says now may be otherwise in a moment.
+		err = fault.New(fault.NotReady, "cluster %s has not published its first snapshot yet", c)
+	}
+	return section, err
+}
+
+// errAppeared says that a first snapshot was published between two reads, so that
+// what they found together never was.
+var errAppeared = errors.New("snapshot: a first snapshot was published between two reads")
+
+// section is one try of Section; it may fail with errAppeared besides.
+func (r *Reader) section(ctx context.Context, c key.Cluster, name model.Section) (Section, error) {
 	var data *redis.StringCmd
 	var meta *redis.SliceCmd
 	fields := sectionFields(name)
@@ -118,6 +135,9 @@ func (r *Reader) whyMissing(ctx context.Context, c key.Cluster, name model.Secti
 	info, err := r.Cluster(ctx, c)
 	if err != nil {
 		return err
+	}
+	if !info.PublishedAt.IsZero() {
+		return errAppeared
 	}
 	published, ttl := time.Time{}, time.Duration(0)
 	for _, a := range info.Agents {
