@@ -273,6 +273,7 @@ func TestDoctorElsewhere(t *testing.T) {
 	if err := telemetry.CreateTables(t.Context(), conn, ""); err != nil {
 		t.Fatal(err)
 	}
+	srv.Exec(t, "DROP TABLE "+other+".otel_metrics_exponential_histogram")
 	wrong := open(db, same).Diagnose(t.Context())
 	for _, name := range []string{"otel_traces", "otel_traces_trace_id_ts", "otel_logs", "otel_metrics_gauge", "otel_metrics_sum", "otel_metrics_histogram", "otel_metrics_summary"} {
 		wantFinding(t, wrong, Problem, name+": ", other+"."+name+" looks like")

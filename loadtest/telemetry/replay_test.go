@@ -186,7 +186,7 @@ func TestReplayRetries(t *testing.T) {
 	for _, table := range []string{TableTraces, TableLogs, TableGauge, TableSum, TableHistogram, TableSummary} {
 		check(t, srv, db, table, "SELECT count() > 0, count() = uniqExact(*) FROM "+table, "1 1")
 	}
-	if flaky.attempts != 2*len(tables()) {
+	if flaky.attempts != 2*(len(tables())-1) { // exponential histograms are not captured
 		t.Errorf("%d attempts, want 2 for each table", flaky.attempts)
 	}
 }

@@ -179,6 +179,25 @@ type HistogramPoint struct {
 	Temporality  Temporality
 }
 
+// ExponentialPoint is a row of otel_metrics_exponential_histogram, without
+// exemplars: native histograms of Prometheus, and what SDKs push. The threshold
+// of zero is not stored.
+type ExponentialPoint struct {
+	Point
+	Count     uint64
+	Sum       float64
+	Scale     int32 // bucket k is (base^k, base^(k+1)], where base is 2^(2^-Scale)
+	ZeroCount uint64
+	// Positive counts the observations per bucket from PositiveOffset on,
+	// Negative those of the mirrored buckets.
+	PositiveOffset int32
+	Positive       []uint64
+	NegativeOffset int32
+	Negative       []uint64
+	Min, Max       float64 // 0 when not recorded
+	Temporality    Temporality
+}
+
 // SummaryPoint is a row of otel_metrics_summary; Count and Sum are cumulative.
 type SummaryPoint struct {
 	Point

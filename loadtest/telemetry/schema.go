@@ -36,7 +36,7 @@ func CreateTables(ctx context.Context, conn driver.Conn, database string) error 
 	}
 	for _, name := range []string{
 		TableTraces, TableTraceTimes, TableTraceTimes + "_mv", logs,
-		TableGauge, TableSum, TableHistogram, TableSummary,
+		TableGauge, TableSum, TableHistogram, TableExpHistogram, TableSummary,
 	} {
 		ddl, err := schema.ReadFile("sql/" + name + ".sql")
 		if err != nil {

@@ -10,13 +10,14 @@ import (
 
 // The tables of the exporter, by their default names.
 const (
-	TableTraces     = "otel_traces"
-	TableTraceTimes = "otel_traces_trace_id_ts"
-	TableLogs       = "otel_logs"
-	TableGauge      = "otel_metrics_gauge"
-	TableSum        = "otel_metrics_sum"
-	TableHistogram  = "otel_metrics_histogram"
-	TableSummary    = "otel_metrics_summary"
+	TableTraces       = "otel_traces"
+	TableTraceTimes   = "otel_traces_trace_id_ts"
+	TableLogs         = "otel_logs"
+	TableGauge        = "otel_metrics_gauge"
+	TableSum          = "otel_metrics_sum"
+	TableHistogram    = "otel_metrics_histogram"
+	TableExpHistogram = "otel_metrics_exponential_histogram"
+	TableSummary      = "otel_metrics_summary"
 )
 
 // Rows are rows for the tables that a collector inserts into. The trace id
@@ -27,7 +28,9 @@ type Rows struct {
 	Gauges     []GaugePoint
 	Sums       []SumPoint
 	Histograms []HistogramPoint
-	Summaries  []SummaryPoint
+	// Exponentials are not captured: those who need some make them.
+	Exponentials []ExponentialPoint
+	Summaries    []SummaryPoint
 }
 
 // Len is the number of rows over all tables.
@@ -55,7 +58,7 @@ type table interface {
 
 // tables lists the tables that are inserted into.
 func tables() []table {
-	return []table{tracesTable(), logsTable(), gaugeTable(), sumTable(), histogramTable(), summaryTable()}
+	return []table{tracesTable(), logsTable(), gaugeTable(), sumTable(), histogramTable(), exponentialTable(), summaryTable()}
 }
 
 // tableOf describes one table.
@@ -177,6 +180,13 @@ func histogramTable() tableOf[HistogramPoint] {
 	t := pointTable(TableHistogram, func(p *HistogramPoint) (*Point, *[]Exemplar) { return &p.Point, &p.Exemplars })
 	t.wire = func(p *HistogramPoint) wire { return &histogramWire{HistogramPoint: p} }
 	t.rows = func(r *Rows) *[]HistogramPoint { return &r.Histograms }
+	return t
+}
+
+func exponentialTable() tableOf[ExponentialPoint] {
+	t := pointTable(TableExpHistogram, func(p *ExponentialPoint) (*Point, *[]Exemplar) { return &p.Point, nil })
+	t.wire = func(p *ExponentialPoint) wire { return &exponentialWire{ExponentialPoint: p} }
+	t.rows = func(r *Rows) *[]ExponentialPoint { return &r.Exponentials }
 	return t
 }
 

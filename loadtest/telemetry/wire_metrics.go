@@ -142,6 +142,35 @@ func (w *histogramWire) unpack() (err error) {
 	return err
 }
 
+type exponentialWire struct {
+	*ExponentialPoint
+	temporality int32
+}
+
+func (w *exponentialWire) fields() []field {
+	return append(pointFields(&w.Point), []field{
+		{"Count", &w.Count},
+		{"Sum", &w.Sum},
+		{"Scale", &w.Scale},
+		{"ZeroCount", &w.ZeroCount},
+		{"PositiveOffset", &w.PositiveOffset},
+		{"PositiveBucketCounts", &w.Positive},
+		{"NegativeOffset", &w.NegativeOffset},
+		{"NegativeBucketCounts", &w.Negative},
+		{"Flags", &w.Flags},
+		{"Min", &w.Min},
+		{"Max", &w.Max},
+		{"AggregationTemporality", &w.temporality},
+	}...)
+}
+
+func (w *exponentialWire) pack() { w.temporality = int32(w.Temporality) }
+
+func (w *exponentialWire) unpack() error {
+	w.Temporality = Temporality(w.temporality)
+	return nil
+}
+
 type summaryWire struct {
 	*SummaryPoint
 	quantiles []float64
