@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -101,16 +102,14 @@ func (s *Server) drain(ctx context.Context) error {
 func (s *Server) start(ctx context.Context, raw string) {
 	cmd, err := decodeCommand([]byte(raw))
 	if cmd.ID == "" {
-		s.stats.undecodable.Add(1)
 		s.cfg.Logger.WarnContext(ctx, "a command cannot be read and is dropped", "bytes", len(raw), "error", err)
-		s.drop(ctx, raw)
+		s.drop(ctx, raw, &s.stats.undecodable)
 		return
 	}
 	now := s.clients.Clock.Now()
 	deadline := time.UnixMilli(min(max(cmd.Deadline, 0), maxDeadline))
 	if !now.Before(deadline) {
-		s.stats.expired.Add(1)
-		s.drop(ctx, raw)
+		s.drop(ctx, raw, &s.stats.expired)
 		return
 	}
 	left := min(deadline.Sub(now), s.cfg.MaxRuntime)
@@ -125,8 +124,7 @@ func (s *Server) start(ctx context.Context, raw string) {
 		s.release(1)
 	case entryDone:
 		stop(nil)
-		s.stats.duplicates.Add(1)
-		s.drop(ctx, raw)
+		s.drop(ctx, raw, &s.stats.duplicates)
 	case entryCanceled:
 		stop(errCanceled)
 		s.launch(run, stop, claim{cmd: cmd, raw: raw, bad: err, expires: time.Now().Add(left + key.Grace)})
@@ -139,11 +137,13 @@ func (s *Server) start(ctx context.Context, raw string) {
 const maxDeadline = int64(9_999_999_999_999)
 
 // drop takes a command off the claimed list without a reply, in the slot that the
-// caller acquired: nobody waits for it.
-func (s *Server) drop(ctx context.Context, raw string) {
+// caller acquired: nobody waits for it. What was taken off is counted, since a look
+// at the claimed list may meet it once more before it is.
+func (s *Server) drop(ctx context.Context, raw string, counter *atomic.Int64) {
 	s.answers.Go(func() {
 		defer s.release(1)
-		err := s.clients.Normal.LRem(context.WithoutCancel(ctx), s.claimedBy, 0, raw).Err()
+		n, err := s.clients.Normal.LRem(context.WithoutCancel(ctx), s.claimedBy, 0, raw).Result()
+		counter.Add(n)
 		if err != nil {
 			// It is found again by the next look at the claimed list.
 			s.tidying.Note(ctx, conn.Unavailable(err))
