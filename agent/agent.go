@@ -38,6 +38,7 @@ func New(cfg Config) (*Agent, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("agent: %w", err)
 	}
+	cfg.Instance = key.Unique(cfg.Instance)
 	store, err := clickhouse.Open(cfg.ClickHouse)
 	if err != nil {
 		return nil, fmt.Errorf("agent: %w", err)

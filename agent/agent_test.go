@@ -108,6 +108,7 @@ func TestConfigNamesTheField(t *testing.T) {
 	for field, change := range map[string]func(*agent.Config){
 		"cluster_id":      func(c *agent.Config) { c.ClusterID = "Prod" },
 		"instance":        func(c *agent.Config) { c.Instance = "a b" },
+		"instance: is":    func(c *agent.Config) { c.Instance = strings.Repeat("x", 60) },
 		"interval":        func(c *agent.Config) { c.Interval = time.Millisecond },
 		"section timeout": func(c *agent.Config) { c.SectionTimeout = time.Hour },
 		"slots":           func(c *agent.Config) { c.Slots = 5000 },
@@ -122,4 +123,48 @@ func TestConfigNamesTheField(t *testing.T) {
 			t.Errorf("%s: error %v, want one that names it and no secret", field, err)
 		}
 	}
+}
+
+// Two agents that are told the same name share no claimed list and no lease.
+func TestTwoAgentsOfOneName(t *testing.T) {
+	server := redistest.Start(t)
+	clients, err := conn.Open(conn.Config{URL: server.URL()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := clients.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 2)
+	for range 2 {
+		a, err := agent.New(config(server.URL()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() { ended <- a.Run(ctx) }()
+	}
+	t.Cleanup(func() {
+		stop()
+		for range 2 {
+			if err := <-ended; err != nil {
+				t.Errorf("Run: %v", err)
+			}
+		}
+	})
+	reader := snapshot.NewReader(clients, snapshot.ReaderConfig{})
+	redistest.Eventually(t, "both are seen", func() bool {
+		info, err := reader.Cluster(t.Context(), cluster)
+		if err != nil || len(info.Agents) != 2 {
+			return false
+		}
+		for _, a := range info.Agents {
+			if !strings.HasPrefix(a.Instance, "a1-") {
+				t.Errorf("instance %q, want a1 and a random part", a.Instance)
+			}
+		}
+		return true
+	})
 }

@@ -24,8 +24,10 @@ const (
 type Config struct {
 	// ClusterID names the cluster: 1 to 63 of a-z, 0-9 and '-'. Required.
 	ClusterID string
-	// Instance names this process among the cluster's agents. Default: host name
-	// and a random part.
+	// Instance names this process among the cluster's agents: 1 to 54 of a-z, 0-9,
+	// '-', '.', '_'. What lies in Redis has a random part after it, since two that
+	// share a name would take each other's commands for their own. Default: the host
+	// name.
 	Instance string
 	// Version is this build; masters show it.
 	Version string
@@ -60,7 +62,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.Slots, DefaultSlots)
 	setDefault(&c.MaxReplyBytes, DefaultMaxReply)
 	if c.Instance == "" {
-		c.Instance = key.Unique(key.HostInstance("agent"))
+		c.Instance = key.HostInstance("agent")
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -83,6 +85,9 @@ func setDefault[T comparable](field *T, value T) {
 func (c Config) Validate() error {
 	if err := errors.Join(key.ValidateCluster(c.ClusterID), key.ValidateInstance(c.Instance)); err != nil {
 		return err
+	}
+	if len(c.Instance) > key.MaxUnique {
+		return fmt.Errorf("instance: is longer than %d characters", key.MaxUnique)
 	}
 	for _, d := range []struct {
 		name           string

@@ -19,7 +19,7 @@ import (
 // flags are also read from the environment: --cluster-id is ATLHYPER_CLUSTER_ID.
 type flags struct {
 	ClusterID string `help:"Name of the cluster: 1 to 63 of a-z, 0-9 and '-'." required:"" placeholder:"ID"`
-	Instance  string `help:"Name of this process among the cluster's agents; by default the host name and a random part." placeholder:"NAME"`
+	Instance  string `help:"Name of this process among the cluster's agents, to which it adds a random part; by default the host name." placeholder:"NAME"`
 	chflags.Flags
 	Redis string `help:"URL of Redis." default:"${redis}" placeholder:"URL"`
 

@@ -78,7 +78,7 @@ func testClusters(t *testing.T, s *stack, c cluster) { //nolint:thelper // the b
 			return false
 		})
 		if one.ID != c.id || one.Status != "online" || one.LastSeen == "" || len(one.Agents) != 1 ||
-			one.Agents[0].Instance != c.id+"-agent" || one.Agents[0].Version != "v0-test" || !one.Agents[0].Live {
+			!strings.HasPrefix(one.Agents[0].Instance, c.id+"-agent-") || one.Agents[0].Version != "v0-test" || !one.Agents[0].Live {
 			t.Errorf("cluster %s: %+v", c.id, one)
 		}
 		if one.Nodes == nil || *one.Nodes != 3 {

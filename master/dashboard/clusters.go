@@ -21,6 +21,7 @@ type Cluster struct {
 	Status   string     `json:"status"` // online, stale or offline
 	LastSeen model.Time `json:"lastSeen"`
 	Agents   []Agent    `json:"agents"` // by instance
+	Snapshot Snapshot   `json:"snapshot"`
 	// Sections holds every section that was ever tried, by name.
 	Sections map[model.Section]SectionState `json:"sections"`
 	// Nodes and Pods are absent while they are not known.
@@ -40,14 +41,30 @@ type Agent struct {
 	Busy      int        `json:"busy"`    // of them at the last beat
 }
 
+// Snapshot says whether the sections can be read, and if not, why.
+type Snapshot struct {
+	// State is live; none: nothing was published yet; expired: nothing was published
+	// any more; or lost: Redis has lost it, and the next publish brings it back.
+	State string `json:"state"`
+	Seq   int64  `json:"seq,omitempty"` // of the last publish
+	// PublishedAt is the last publish; "" when nothing tells of one.
+	PublishedAt model.Time `json:"publishedAt"`
+	ExpiredAt   model.Time `json:"expiredAt,omitempty"` // when expired
+}
+
 // SectionState is how one section of a cluster does.
 type SectionState struct {
 	At         model.Time `json:"at"`         // last successful collection; "" for none
 	AgeSeconds float64    `json:"ageSeconds"` // since then, on Redis's clock
 	Seq        int64      `json:"seq"`
 	Bytes      int64      `json:"bytes"`
-	Stale      bool       `json:"stale"`
-	Error      string     `json:"error,omitempty"`
+	// What the last collection read of ClickHouse. What several sections are made of
+	// counts for each of them.
+	Statements int64  `json:"statements"`
+	RowsRead   int64  `json:"rowsRead"`
+	BytesRead  int64  `json:"bytesRead"` // uncompressed
+	Stale      bool   `json:"stale"`
+	Error      string `json:"error,omitempty"`
 }
 
 // readers bounds the concurrent reads of node counts for a list of clusters.
@@ -98,6 +115,10 @@ func (s *Service) view(ctx context.Context, info snapshot.ClusterInfo) (Cluster,
 		Agents:   make([]Agent, 0, len(info.Agents)),
 		Sections: make(map[model.Section]SectionState, len(info.Sections)),
 		Nodes:    nodes,
+		Snapshot: Snapshot{
+			State: string(info.State), Seq: info.Seq,
+			PublishedAt: model.NewTime(info.LastPublishedAt), ExpiredAt: model.NewTime(info.ExpiredAt),
+		},
 	}
 	for _, a := range info.Agents {
 		c.Agents = append(c.Agents, Agent{
@@ -118,6 +139,9 @@ func (s *Service) view(ctx context.Context, info snapshot.ClusterInfo) (Cluster,
 			AgeSeconds: meta.Age.Round(time.Millisecond).Seconds(),
 			Seq:        meta.Seq,
 			Bytes:      meta.Bytes,
+			Statements: meta.Reads.Statements,
+			RowsRead:   meta.Reads.Rows,
+			BytesRead:  meta.Reads.Bytes,
 			Stale:      meta.Stale,
 			Error:      envelope.Clip(meta.Error),
 		}

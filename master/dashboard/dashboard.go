@@ -113,7 +113,8 @@ func build(cluster key.Cluster, name model.Section, section snapshot.Section) (*
 		WindowSeconds: int64(section.Meta.Window / time.Second),
 		Seq:           section.Meta.Seq,
 		Stale:         section.Meta.Stale,
-		Error:         reason(section.Meta),
+		Error:         reason(section),
+		ClusterStatus: string(section.Status),
 	}
 	body, err := envelope.FromMsgpack(section.Data, meta)
 	if err != nil {
@@ -128,12 +129,17 @@ func build(cluster key.Cluster, name model.Section, section snapshot.Section) (*
 
 // reason says why a section is stale. It holds no age, so that a stale answer
 // keeps its ETag; the Age header tells how old it is.
-func reason(meta snapshot.SectionMeta) string {
+func reason(section snapshot.Section) string {
+	meta := section.Meta
 	switch {
 	case !meta.Stale:
 		return ""
 	case meta.Error != "":
 		return envelope.Clip(meta.Error)
+	case meta.Age == 0:
+		return "the last collection is from the future: Redis's clock was set back"
+	case section.Status == snapshot.Offline:
+		return "no agent of the cluster is online; the last collection is over 3 intervals old"
 	default:
 		return "the last collection is over 3 intervals old"
 	}

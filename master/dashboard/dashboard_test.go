@@ -69,7 +69,8 @@ func newService(t *testing.T, r dashboard.Reader) *dashboard.Service {
 // publish beats and publishes one section; a nil value is a failed collection.
 func (h *house) publish(t *testing.T, name model.Section, value any, failure string) {
 	t.Helper()
-	update := snapshot.Update{Name: name, At: time.Now(), Err: failure, Window: 15 * time.Minute}
+	update := snapshot.Update{Name: name, At: time.Now(), Err: failure, Window: 15 * time.Minute,
+		Reads: snapshot.Reads{Statements: 3, Rows: 40_000, Bytes: 5_000_000}}
 	if value != nil {
 		data, err := codec.Encode(value)
 		if err != nil {
@@ -95,6 +96,7 @@ type body struct {
 		Seq           int64
 		Stale         *bool
 		Error         string
+		ClusterStatus string
 	}
 }
 
@@ -227,6 +229,9 @@ func TestClusters(t *testing.T) {
 	}
 	if s := c.Sections[model.SectionMetricsSummary]; s.At == "" || s.Stale || s.Bytes == 0 || s.Seq == 0 || s.AgeSeconds < 0 {
 		t.Errorf("metrics.summary %+v", s)
+	}
+	if s := c.Sections[model.SectionMetricsSummary]; s.Statements != 3 || s.RowsRead != 40_000 || s.BytesRead != 5_000_000 {
+		t.Errorf("metrics.summary was read at the cost of %+v", s)
 	}
 	if s := c.Sections[model.SectionSLOEdges]; s.At != "" || !s.Stale || s.Error != "no such table" {
 		t.Errorf("slo.edges %+v", s)

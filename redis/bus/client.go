@@ -263,8 +263,10 @@ func (c *Client) unknownOrOffline(ctx context.Context, cluster key.Cluster) erro
 	if err := conn.Unavailable(err); err != nil {
 		return fmt.Errorf("look up cluster: %w", err)
 	}
-	if len(known) == 1 && known[0] > 0 {
-		return offline(cluster)
+	if len(known) == 1 {
+		if _, seen := key.SeenAt(known[0], c.clients.Clock.Now()); seen {
+			return offline(cluster)
+		}
 	}
 	return fault.New(fault.ClusterUnknown, "no cluster %s was ever seen", cluster)
 }

@@ -64,6 +64,22 @@ const (
 	ClustersAge = 7 * 24 * time.Hour
 )
 
+// SeenBetween bounds the scores of Clusters that say anything: ClustersAge back, and
+// as far ahead as two measurements of Redis's clock may differ.
+func SeenBetween(now time.Time) (oldest, newest time.Time) {
+	return now.Add(-ClustersAge), now.Add(BeatExpiry)
+}
+
+// SeenAt reads a score of Clusters: when the cluster was last seen. One that is no
+// time, or in the future, says nothing: it was forged, or Redis's clock was set back.
+func SeenAt(score float64, now time.Time) (time.Time, bool) {
+	_, newest := SeenBetween(now)
+	if !(score >= 1 && score <= float64(newest.UnixMilli())) { // also refuses NaN
+		return time.Time{}, false
+	}
+	return time.UnixMilli(int64(score)).UTC(), true
+}
+
 // MaxClusterID is the longest cluster id.
 const MaxClusterID = 63
 
@@ -176,11 +192,18 @@ const (
 	FieldCodec  SectionField = "codec"   // absent: plain msgpack; "zstd": compressed
 	// FieldInterval is the ms between collections; absent: MetaInterval.
 	FieldInterval SectionField = "interval_ms"
+	// What the last collection read of ClickHouse; absent when it said nothing.
+	FieldStatements SectionField = "statements"
+	FieldRowsRead   SectionField = "rows_read"
+	FieldBytesRead  SectionField = "bytes_read" // uncompressed
 )
 
 // SectionFields lists all of them.
 func SectionFields() []SectionField {
-	return []SectionField{FieldAt, FieldSeq, FieldError, FieldTook, FieldBytes, FieldHash, FieldWindow, FieldCodec, FieldInterval}
+	return []SectionField{
+		FieldAt, FieldSeq, FieldError, FieldTook, FieldBytes, FieldHash, FieldWindow, FieldCodec, FieldInterval,
+		FieldStatements, FieldRowsRead, FieldBytesRead,
+	}
 }
 
 // Field spells a section's field of the meta hash.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
@@ -32,6 +31,7 @@ func (r *Reader) Clusters(ctx context.Context) ([]ClusterInfo, error) {
 	if err := conn.Unavailable(err); err != nil {
 		return nil, fmt.Errorf("list clusters: %w", err)
 	}
+	now := r.clients.Clock.Now()
 	known := make(map[key.Cluster]time.Time, len(seen))
 	ids := make([]key.Cluster, 0, len(seen))
 	for _, z := range seen {
@@ -40,8 +40,12 @@ func (r *Reader) Clusters(ctx context.Context) ([]ClusterInfo, error) {
 			r.cfg.Logger.WarnContext(ctx, "an entry of the list of clusters is not a cluster id", "key", key.Clusters)
 			continue
 		}
+		at, ok := key.SeenAt(z.Score, now)
+		if !ok {
+			r.cfg.Logger.WarnContext(ctx, "an entry of the list of clusters is no time in the past", "key", key.Clusters, "cluster", id)
+		}
 		ids = append(ids, key.Cluster(id))
-		known[key.Cluster(id)] = scoreTime(z.Score)
+		known[key.Cluster(id)] = at
 	}
 	slices.Sort(ids)
 	out := make([]ClusterInfo, 0, len(ids))
@@ -51,8 +55,10 @@ func (r *Reader) Clusters(ctx context.Context) ([]ClusterInfo, error) {
 			return nil, err
 		}
 		for _, info := range infos {
-			info.sawAt(known[info.ID])
-			out = append(out, info)
+			info.listed(known[info.ID], now)
+			if info.known() {
+				out = append(out, info)
+			}
 		}
 	}
 	return out, nil
@@ -69,26 +75,27 @@ func (r *Reader) Cluster(ctx context.Context, c key.Cluster) (ClusterInfo, error
 	if err := batchError(err); err != nil {
 		return ClusterInfo{}, fmt.Errorf("read cluster: %w", err)
 	}
-	listed := err == nil
+	listed, _ := key.SeenAt(score, r.clients.Clock.Now())
 	infos, err := r.read(ctx, []key.Cluster{c})
 	if err != nil {
 		return ClusterInfo{}, err
 	}
 	info := infos[0]
-	if !listed && len(info.Agents) == 0 && info.PublishedAt.IsZero() {
+	info.listed(listed, r.clients.Clock.Now())
+	if !info.known() {
 		return ClusterInfo{}, fault.New(fault.ClusterUnknown, "no cluster %s was ever seen", c)
-	}
-	if listed {
-		info.sawAt(scoreTime(score))
 	}
 	return info, nil
 }
 
-func (c *ClusterInfo) sawAt(t time.Time) {
-	if t.After(c.LastSeen) {
-		c.LastSeen = t
-	}
+// listed notes what the list of clusters says.
+func (c *ClusterInfo) listed(seen, now time.Time) {
+	c.sawAt(seen, now)
+	c.judgeSnapshot(now)
 }
+
+// known tells whether anything says that the cluster was ever there.
+func (c *ClusterInfo) known() bool { return !c.LastSeen.IsZero() || len(c.Agents) > 0 }
 
 // batchError is what went wrong with a pipeline as a whole. A key of the wrong type
 // is the matter of one cluster.
@@ -148,7 +155,7 @@ func (r *Reader) parseAgents(ctx context.Context, c key.Cluster, entries map[str
 		}
 		agents = append(agents, AgentInfo{
 			Instance: instance, Version: boundText(b.Version, maxSectionName), LastSeen: at, StartedAt: b.StartedAt,
-			Live: now.Sub(at).Abs() <= key.BeatExpiry, Leaving: b.Leaving, Slots: b.Slots, Busy: b.Busy,
+			Live: isLive(at, now), Leaving: b.Leaving, Slots: b.Slots, Busy: b.Busy,
 			publishedAt: b.PublishedAt, interval: b.Interval,
 		})
 	}
@@ -186,32 +193,6 @@ func (r *Reader) parseMeta(info *ClusterInfo, entries map[string]string) error {
 		return err
 	}
 	info.Seq, info.PublishedAt, info.Sections = seq, at, sections
-	info.interval = time.Duration(min(interval, maxMillis)) * time.Millisecond
+	info.interval = millis(interval)
 	return nil
-}
-
-// judge sets Status and LastSeen.
-func (c *ClusterInfo) judge(now time.Time) {
-	c.sawAt(c.PublishedAt)
-	live := false
-	for _, a := range c.Agents {
-		c.sawAt(a.LastSeen)
-		live = live || a.Live
-	}
-	switch {
-	case !live:
-		c.Status = Offline
-	case c.PublishedAt.IsZero() || now.Sub(c.PublishedAt) > staleIntervals*c.interval:
-		c.Status = Stale
-	default:
-		c.Status = Online
-	}
-}
-
-// scoreTime reads a score of the list of clusters: ms.
-func scoreTime(score float64) time.Time {
-	if math.IsNaN(score) || score <= 0 || score > float64(maxMetaInt) {
-		return time.Time{}
-	}
-	return time.UnixMilli(int64(score)).UTC()
 }

@@ -1,6 +1,8 @@
 package snapshot_test
 
 import (
+	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -25,6 +27,12 @@ func (r *rig) putBeat(c key.Cluster, instance string, age time.Duration, b beat.
 	r.do(r.admin.HSet(r.t.Context(), c.Agents(), instance, value))
 }
 
+// putScore puts the cluster on the list of clusters.
+func (r *rig) putScore(score float64) {
+	r.t.Helper()
+	r.do(r.admin.ZAdd(r.t.Context(), key.Clusters, redis.Z{Member: string(cluster), Score: score}))
+}
+
 // Never seen, not collected yet, expired and unreadable are different answers.
 func TestWhyASectionIsMissing(t *testing.T) {
 	t.Parallel()
@@ -47,11 +55,15 @@ func TestWhyASectionIsMissing(t *testing.T) {
 		}, fault.SnapshotExpired, "last wrote at"},
 		{"emptied a moment ago", func(r *rig) {
 			r.putBeat(cluster, "a1", 0, beat.Beat{PublishedAt: r.clients.Clock.Now(), Interval: 10 * time.Second})
-		}, fault.NotReady, "first snapshot"},
+		}, fault.NotReady, "Redis lost"},
 		{"seen days ago", func(r *rig) {
-			at := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
-			r.do(r.admin.ZAdd(r.t.Context(), key.Clusters, redis.Z{Member: string(cluster), Score: float64(at.UnixMilli())}))
+			r.putScore(float64(time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC).UnixMilli()))
 		}, fault.SnapshotExpired, "2026-05-01T12:00:00Z"},
+		{"a score that is no time", func(r *rig) { r.putScore(-1) }, fault.ClusterUnknown, "ever seen"},
+		{"a score from the future", func(r *rig) { r.putScore(math.Inf(1)) }, fault.ClusterUnknown, "ever seen"},
+		{"Redis's clock was set back", func(r *rig) {
+			r.putBeat(cluster, "a1", 0, beat.Beat{PublishedAt: r.clients.Clock.Now().Add(time.Hour), Interval: 10 * time.Second})
+		}, fault.SnapshotExpired, "expired at"},
 		{"other layout", func(r *rig) {
 			r.publish(r.writer(nil), good(r.t, "a", 1))
 			r.do(r.admin.HSet(r.t.Context(), cluster.Meta(), key.MetaSchema, "7"))
@@ -223,12 +235,16 @@ func TestGather(t *testing.T) {
 	r.do(r.admin.Set(t.Context(), key.Cluster("odd").Agents(), "not a hash", 0))
 	r.do(r.admin.HSet(t.Context(), key.Namespace+"{Bad}:agents", "a", "b"))
 	r.do(r.admin.ZAdd(t.Context(), key.Clusters, redis.Z{Member: "forgotten", Score: float64(time.Now().Add(-8 * 24 * time.Hour).UnixMilli())},
-		redis.Z{Member: "No {id}", Score: float64(time.Now().UnixMilli())}))
+		redis.Z{Member: "No {id}", Score: float64(time.Now().UnixMilli())}, redis.Z{Member: "forged", Score: math.Inf(1)}))
 	stop := r.gather()
 	redistest.Eventually(t, "the first look", func() bool { return cmp.Equal(ids(), []key.Cluster{"west"}) })
 	infos, err := r.reader.Clusters(t.Context())
 	if err != nil || infos[0].Status != snapshot.Offline || time.Since(infos[0].LastSeen) < time.Minute {
 		t.Errorf("west = %+v, %v", infos, err)
+	}
+
+	if left, err := r.admin.ZRange(t.Context(), key.Clusters, 0, -1).Result(); err != nil || slices.Contains(left, "forged") {
+		t.Errorf("the list has %v, %v; want no entry from the future", left, err)
 	}
 
 	// A cluster that comes later is there with its first publish.

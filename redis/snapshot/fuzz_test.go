@@ -12,6 +12,7 @@ import (
 func FuzzMeta(f *testing.F) {
 	f.Add("schema", "1", "a.at", "1700000000000", "interval", "10000")
 	f.Add("schema", "2", "a.seq", "-1", "a.window", "9007199254740993")
+	f.Add("schema", "1", "a.rows_read", "-1", "a.bytes_read", "9007199254740993")
 	f.Add("a.took_ms", "1e9", "a.interval_ms", "0x10", "at", "")
 	clients, err := conn.Open(conn.Config{URL: "redis://127.0.0.1:1"})
 	if err != nil {
@@ -33,7 +34,8 @@ func FuzzMeta(f *testing.F) {
 			return
 		}
 		for name, s := range info.Sections {
-			if validateSection(name) != nil || s.Seq < 0 || s.Age < 0 || s.Interval < 0 || s.Window < 0 || s.Took < 0 || s.Bytes < 0 {
+			if validateSection(name) != nil || s.Seq < 0 || s.Age < 0 || s.Interval < 0 || s.Window < 0 || s.Took < 0 || s.Bytes < 0 ||
+				s.Reads.Statements < 0 || s.Reads.Rows < 0 || s.Reads.Bytes < 0 {
 				t.Fatalf("%s: %+v", name, s)
 			}
 		}

@@ -105,9 +105,15 @@ func (g *gatherer) write(ctx context.Context, clusters map[key.Cluster]time.Time
 	return nil
 }
 
+// prune forgets who was silent for long, and entries from the future, which
+// ZADD GT would keep for ever.
 func (g *gatherer) prune(ctx context.Context) error {
-	oldest := g.reader.clients.Clock.Now().Add(-key.ClustersAge).UnixMilli()
-	err := g.reader.clients.Normal.ZRemRangeByScore(ctx, key.Clusters, "-inf", "("+strconv.FormatInt(oldest, 10)).Err()
+	oldest, newest := key.SeenBetween(g.reader.clients.Clock.Now())
+	_, err := g.reader.clients.Normal.Pipelined(ctx, func(p redis.Pipeliner) error {
+		p.ZRemRangeByScore(ctx, key.Clusters, "-inf", "("+strconv.FormatInt(oldest.UnixMilli(), 10))
+		p.ZRemRangeByScore(ctx, key.Clusters, "("+strconv.FormatInt(newest.UnixMilli(), 10), "+inf")
+		return nil
+	})
 	if err != nil {
 		return fmt.Errorf("gather: %w", conn.Unavailable(err))
 	}

@@ -90,6 +90,9 @@ func (r *Reader) parseSection(m metaMap, name model.Section) (SectionMeta, error
 		{field(key.FieldBytes), &s.Bytes},
 		{field(key.FieldWindow), &window},
 		{field(key.FieldTook), &took},
+		{field(key.FieldStatements), &s.Reads.Statements},
+		{field(key.FieldRowsRead), &s.Reads.Rows},
+		{field(key.FieldBytesRead), &s.Reads.Bytes},
 		{key.MetaInterval, &interval},
 		{field(key.FieldInterval), &sectionInterval},
 	} {
@@ -109,17 +112,21 @@ func (r *Reader) parseSection(m metaMap, name model.Section) (SectionMeta, error
 	if sectionInterval > 0 {
 		interval = sectionInterval
 	}
-	s.Interval = time.Duration(min(interval, maxMillis)) * time.Millisecond
+	s.Interval = millis(interval)
 	s.Window = time.Duration(min(window, maxMillis/1000)) * time.Second
-	s.Took = time.Duration(min(took, maxMillis)) * time.Millisecond
+	s.Took = millis(took)
 	s.Error = boundText(m[field(key.FieldError)], maxError)
 	s.Hash = boundText(m[field(key.FieldHash)], maxSectionName)
 	if !s.At.IsZero() {
-		s.Age = max(r.clients.Clock.Now().Sub(s.At), 0)
+		s.Age = r.clients.Clock.Now().Sub(s.At)
 	}
-	s.Stale = s.Error != "" || s.Interval > 0 && s.Age > staleIntervals*s.Interval
+	// In the future lies what was collected before Redis's clock was set back.
+	s.Stale = s.Error != "" || s.Interval > 0 && s.Age.Abs() > staleIntervals*s.Interval
+	s.Age = max(s.Age, 0)
 	return s, nil
 }
+
+func millis(n int64) time.Duration { return time.Duration(min(n, maxMillis)) * time.Millisecond }
 
 // maxMillis keeps durations from overflowing: a year.
 const maxMillis = int64(366 * 24 * time.Hour / time.Millisecond)

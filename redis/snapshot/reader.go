@@ -47,7 +47,8 @@ func NewReader(clients *conn.Clients, cfg ReaderConfig) *Reader {
 	return &Reader{clients: clients, cfg: cfg, unpack: &unpacker{max: cfg.MaxSectionBytes}}
 }
 
-// Section reads one section and what is known about it, in one round trip; when
+// Section reads one section and what is known about it and its cluster, in one
+// round trip; when
 // it is not there, a second one finds out why. Errors are *fault.Error:
 //
 //	cluster_unknown    no such cluster was ever seen
@@ -64,7 +65,7 @@ func (r *Reader) Section(ctx context.Context, c key.Cluster, name model.Section)
 	}
 	if errors.Is(err, errAppeared) {
 		// It came and went twice. What it says now may be otherwise in a moment.
-		err = fault.New(fault.NotReady, "cluster %s has not published its first snapshot yet", c)
+		err = (&ClusterInfo{ID: c, State: SnapshotNone}).missing()
 	}
 	return section, err
 }
@@ -77,14 +78,16 @@ var errAppeared = errors.New("snapshot: a first snapshot was published between t
 func (r *Reader) section(ctx context.Context, c key.Cluster, name model.Section) (Section, error) {
 	var data *redis.StringCmd
 	var meta *redis.SliceCmd
+	var beats *redis.StringSliceCmd
 	fields := sectionFields(name)
 	// A transaction, so that the value and what meta says are of one publish.
 	_, err := r.clients.Normal.TxPipelined(ctx, func(p redis.Pipeliner) error {
 		data = p.HGet(ctx, c.Snapshot(), string(name))
 		meta = p.HMGet(ctx, c.Meta(), fields...)
+		beats = p.HVals(ctx, c.Agents())
 		return nil
 	})
-	if err := conn.Unavailable(err); err != nil {
+	if err := errors.Join(batchError(err), conn.Unavailable(meta.Err())); err != nil {
 		return Section{}, fmt.Errorf("read section: %w", err)
 	}
 	m := metaOf(fields, meta.Val())
@@ -106,7 +109,15 @@ func (r *Reader) section(ctx context.Context, c key.Cluster, name model.Section)
 		return Section{}, unreadable(err, "section %s of cluster %s cannot be unpacked", name, c)
 	}
 	parsed.Bytes = int64(len(plain))
-	return Section{Data: plain, Meta: parsed}, nil
+	interval, err := m.integer(key.MetaInterval)
+	if err != nil {
+		return Section{}, err
+	}
+	now := r.clients.Clock.Now()
+	return Section{
+		Data: plain, Meta: parsed,
+		Status: statusOf(takesCommands(beats.Val(), now), parsed.PublishedAt, millis(interval), now),
+	}, nil
 }
 
 func validate(c key.Cluster, name model.Section) error {
@@ -139,25 +150,5 @@ func (r *Reader) whyMissing(ctx context.Context, c key.Cluster, name model.Secti
 	if !info.PublishedAt.IsZero() {
 		return errAppeared
 	}
-	published, ttl := time.Time{}, time.Duration(0)
-	for _, a := range info.Agents {
-		if a.publishedAt.After(published) {
-			published, ttl = a.publishedAt, a.interval*key.SnapshotIntervals
-		}
-	}
-	now := r.clients.Clock.Now()
-	switch {
-	case !published.IsZero() && now.Sub(published) > ttl:
-		return expired(c, published.Add(ttl), published)
-	case len(info.Agents) == 0:
-		// Its beats are gone too; what is left is when it was last seen.
-		return expired(c, info.LastSeen, info.LastSeen)
-	default:
-		return fault.New(fault.NotReady, "cluster %s has not published its first snapshot yet", c)
-	}
-}
-
-func expired(c key.Cluster, since, last time.Time) error {
-	return fault.New(fault.SnapshotExpired, "the snapshot of cluster %s expired at %s; its agent last wrote at %s",
-		c, since.UTC().Format(time.RFC3339), last.UTC().Format(time.RFC3339))
+	return info.missing()
 }

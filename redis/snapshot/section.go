@@ -111,9 +111,21 @@ func (s *section) plan(p *plan, name model.Section) {
 		p.fields = append(p.fields, field(key.FieldAt), p.clock.At(s.good.at).UnixMilli())
 	}
 	p.fields = append(p.fields, field(key.FieldTook), s.last.Took.Milliseconds())
+	p.reads(field, s.last.Reads)
 	p.optional(field(key.FieldError), s.last.Err, s.last.Err != "")
 	p.optional(field(key.FieldWindow), int64(s.last.Window/time.Second), s.last.Window > 0)
 	p.optional(field(key.FieldInterval), s.last.Interval.Milliseconds(), s.last.Interval > 0 && s.last.Interval != p.defaultInterval)
+}
+
+// reads writes what a collection read, or that it said nothing.
+func (p *plan) reads(field func(key.SectionField) string, r Reads) {
+	said := r != Reads{}
+	for _, n := range []struct {
+		field key.SectionField
+		value int64
+	}{{key.FieldStatements, r.Statements}, {key.FieldRowsRead, r.Rows}, {key.FieldBytesRead, r.Bytes}} {
+		p.optional(field(n.field), min(max(n.value, 0), maxMetaInt), said)
+	}
 }
 
 // optional writes a field or sees to it that there is none.

@@ -98,7 +98,8 @@ func encode(tb testing.TB, v any) []byte {
 
 func good(tb testing.TB, name model.Section, v any) snapshot.Update {
 	tb.Helper()
-	return snapshot.Update{Name: name, Data: encode(tb, v), At: time.Now(), Took: 12 * time.Millisecond, Window: 5 * time.Minute}
+	return snapshot.Update{Name: name, Data: encode(tb, v), At: time.Now(), Took: 12 * time.Millisecond, Window: 5 * time.Minute,
+		Reads: snapshot.Reads{Statements: 2, Rows: 1e6, Bytes: 3 << 30}}
 }
 
 func names(list ...model.Section) []model.Section { return list }
@@ -127,7 +128,8 @@ func TestPublishAndRead(t *testing.T) {
 	}
 	m := s.Meta
 	if m.Seq != p.Seq || m.Bytes != int64(len(s.Data)) || m.Hash == "" || m.Interval != 10*time.Second ||
-		m.Took != 12*time.Millisecond || m.Window != 5*time.Minute || m.Error != "" || m.Stale {
+		m.Took != 12*time.Millisecond || m.Window != 5*time.Minute ||
+		m.Reads != (snapshot.Reads{Statements: 2, Rows: 1e6, Bytes: 3 << 30}) || m.Error != "" || m.Stale {
 		t.Errorf("meta = %+v", m)
 	}
 	if m.PublishedAt.Before(before.Truncate(time.Millisecond)) || m.PublishedAt.Sub(m.At).Abs() > time.Minute || m.Age < 0 || m.Age > time.Minute {

@@ -15,6 +15,19 @@ type Section struct {
 	// Data is plain msgpack.
 	Data []byte
 	Meta SectionMeta
+	// Status is the cluster's.
+	Status Status
+}
+
+// Reads is what the collection of a section cost the database that it was read
+// from. What several sections are made of counts for each of them.
+type Reads struct {
+	// Statements that were sent.
+	Statements int64
+	// Rows that were read from tables.
+	Rows int64
+	// Bytes of them, uncompressed.
+	Bytes int64
 }
 
 // SectionMeta is what is known about a section. Times are on Redis's clock.
@@ -25,7 +38,7 @@ type SectionMeta struct {
 	At time.Time
 	// PublishedAt is the last publish of the whole snapshot.
 	PublishedAt time.Time
-	// Age is how long ago At is.
+	// Age is how long ago At is; 0 when it is in the future.
 	Age time.Duration
 	// Interval is between collections.
 	Interval time.Duration
@@ -33,9 +46,11 @@ type SectionMeta struct {
 	Window time.Duration
 	// Took is how long the last collection took.
 	Took time.Duration
+	// Reads is what the last collection read.
+	Reads Reads
 	// Error says why the last collection failed; "" when it did not.
 	Error string
-	// Stale is true when Error is set or Age is over 3 intervals.
+	// Stale is true when Error is set or At is over 3 intervals away.
 	Stale bool
 	// Bytes is the length of the value as plain msgpack.
 	Bytes int64
@@ -48,11 +63,11 @@ type Status string
 
 // The states of a cluster.
 const (
-	// Online: an agent is live and publishes.
+	// Online: an agent takes commands, and the snapshot is published.
 	Online Status = "online"
-	// Stale: an agent is live, but nothing was published for 3 intervals.
+	// Stale: an agent takes commands, but nothing was published for 3 intervals.
 	Stale Status = "stale"
-	// Offline: no live agent.
+	// Offline: no agent takes commands: none is live, or the last one is leaving.
 	Offline Status = "offline"
 )
 
@@ -62,8 +77,16 @@ type ClusterInfo struct {
 	Status Status
 	// LastSeen is the newest beat or publish.
 	LastSeen time.Time
+	// State says whether the snapshot is there, and why not.
+	State State
 	// PublishedAt is the last publish; zero when there is no snapshot.
 	PublishedAt time.Time
+	// LastPublishedAt is the last publish that anything tells of, also when the
+	// snapshot is gone; zero when nothing does.
+	LastPublishedAt time.Time
+	// ExpiredAt is when the snapshot's time ran out; zero unless State is
+	// SnapshotExpired.
+	ExpiredAt time.Time
 	// Seq of the last publish.
 	Seq int64
 	// Agents, by instance; those whose beat is too old have Live false.

@@ -50,6 +50,8 @@ type Update struct {
 	Err string
 	// Took is how long the collection took.
 	Took time.Duration
+	// Reads is what the collection read; zero for one that reads no database.
+	Reads Reads
 	// Window is the length of the telemetry that the value speaks of; 0 for none.
 	Window time.Duration
 	// Interval is between collections of this section. 0 means the Writer's.
@@ -84,6 +86,7 @@ type Writer struct {
 	mu        sync.Mutex
 	sections  map[model.Section]*section
 	published time.Time // last publish, Redis's clock
+	seq       int64     // of it
 	standby   bool
 }
 
@@ -120,8 +123,8 @@ func NewWriter(clients *conn.Clients, cfg WriterConfig) (*Writer, error) {
 // less than a lease ago.
 //
 //	KEYS[1] snapshot  KEYS[2] meta
-//	ARGV    channel, TTL in ms, schema, instance, lease in ms, then four lists, each
-//	        after its length:
+//	ARGV    channel, TTL in ms, schema, instance, lease in ms, last seq of this
+//	        writer, then four lists, each after its length:
 //	        name, hash   sections that must be there
 //	        name, value  sections to write; their <name>.seq becomes the new seq
 //	        field, value of meta to write
@@ -129,11 +132,11 @@ func NewWriter(clients *conn.Clients, cfg WriterConfig) (*Writer, error) {
 //	result  {seq, seconds, microseconds of TIME}; {0} when Redis holds something
 //	        else than expected; {-1} when another agent publishes
 //
-// seq is the larger of the last one plus 1 and TIME in ms, so it grows even when
-// Redis forgot the last one. The event is "seq name name …", the sections whose
+// seq is the largest of the last one plus 1, the writer's last one plus 1 and TIME
+// in ms, so it grows even when Redis forgot the last one. The event is "seq name name …", the sections whose
 // value changed; what meta says of the others may have changed too.
 const publishLua = `
-local arg = 5
+local arg = 6
 local function list(width)
   local n, items = tonumber(ARGV[arg + 1]), {}
   arg = arg + 1
@@ -164,7 +167,7 @@ end
 
 local last = tonumber(redis.call('HGET', KEYS[2], 'seq') or '0') or 0
 if last ~= last or last < 0 or last > 2^52 then last = 0 end
-local seq = string.format('%.0f', math.max(math.floor(last) + 1, now))
+local seq = string.format('%.0f', math.max(math.floor(last) + 1, tonumber(ARGV[6]) + 1, now))
 
 local event = {seq}
 for _, v in ipairs(values) do
@@ -232,7 +235,7 @@ func (w *Writer) send(ctx context.Context) (Published, error) {
 	if err != nil {
 		return Published{}, fmt.Errorf("publish: %w", err)
 	}
-	w.published = conn.Time(n[1], n[2])
+	w.seq, w.published = n[0], conn.Time(n[1], n[2])
 	w.clients.Clock.Observe(sent, w.published)
 	for _, s := range w.sections {
 		s.commit()
@@ -271,7 +274,7 @@ func (w *Writer) plan() *plan {
 	p := &plan{
 		head: []any{
 			w.cfg.Cluster.Events(), ttl.Milliseconds(), key.SchemaVersion,
-			w.cfg.Instance, (w.cfg.Interval * key.LeaseIntervals).Milliseconds(),
+			w.cfg.Instance, (w.cfg.Interval * key.LeaseIntervals).Milliseconds(), w.seq,
 		},
 		clock: w.clients.Clock, defaultInterval: w.cfg.Interval,
 	}
