@@ -231,7 +231,7 @@ return {1, seconds, micros}
 func (c *Client) send(ctx context.Context, a *ask, timeout time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	sent := time.Now()
+	sent := c.clients.Clock.Here()
 	result, err := c.push.Run(ctx, c.clients.Normal, []string{a.cluster.Commands(), a.cluster.Agents()},
 		a.raw, c.cfg.MaxQueue, key.BeatExpiry.Milliseconds(), (timeout + key.Grace).Milliseconds())
 	if err != nil {

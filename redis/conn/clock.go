@@ -27,6 +27,7 @@ const (
 type Clock struct {
 	measure func(context.Context) (time.Time, error)
 	logger  *slog.Logger
+	here    func() time.Time // this process's clock, with its monotonic reading
 	// refresh is Sync with a time limit of its own: a clock is read where there is
 	// no context.
 	refresh func() error
@@ -46,7 +47,7 @@ type reading struct {
 }
 
 func newClock(measure func(context.Context) (time.Time, error), timeout time.Duration, logger *slog.Logger) *Clock {
-	c := &Clock{measure: measure, logger: logger}
+	c := &Clock{measure: measure, logger: logger, here: time.Now}
 	c.refresh = func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), min(timeout, clockWait))
 		defer cancel()
@@ -59,10 +60,14 @@ func newClock(measure func(context.Context) (time.Time, error), timeout time.Dur
 // older than 30 s, one caller takes a new one, at the cost of a round trip; the
 // others go on with the old one. Without any (Redis was never reached) it is
 // this machine's time.
-func (c *Clock) Now() time.Time { return c.At(time.Now()) }
+func (c *Clock) Now() time.Time { return c.At(c.here()) }
 
-// At is the time on Redis's clock at a moment of this process (a time.Now() that
-// kept its monotonic reading).
+// Here is the time on this process's clock: what At and Observe take. It is
+// time.Now() unless Config.Now says otherwise.
+func (c *Clock) Here() time.Time { return c.here() }
+
+// At is the time on Redis's clock at a moment of this process (a Here() that kept
+// its monotonic reading).
 func (c *Clock) At(local time.Time) time.Time {
 	base, due := c.current()
 	if due {
@@ -74,17 +79,17 @@ func (c *Clock) At(local time.Time) time.Time {
 // Local is the inverse of At: when this process's clock shows what Redis's
 // clock will show at server.
 func (c *Clock) Local(server time.Time) time.Time {
-	now := time.Now()
+	now := c.here()
 	return now.Add(server.Sub(c.At(now)))
 }
 
 // Sync measures now.
 func (c *Clock) Sync(ctx context.Context) error {
-	sent := time.Now()
+	sent := c.here()
 	server, err := c.measure(ctx)
 	if err != nil {
 		c.mu.Lock()
-		c.tried = time.Now()
+		c.tried = c.here()
 		c.mu.Unlock()
 		return err
 	}
@@ -93,9 +98,9 @@ func (c *Clock) Sync(ctx context.Context) error {
 }
 
 // Observe takes a server time that came with an answer to a command sent at sent
-// (a time.Now()); call it as soon as the answer is there.
+// (a Here()); call it as soon as the answer is there.
 func (c *Clock) Observe(sent, server time.Time) {
-	half := time.Since(sent) / 2
+	half := c.here().Sub(sent) / 2
 	next := reading{server: server, local: sent.Add(half), err: half}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -120,8 +125,8 @@ func (c *Clock) Observe(sent, server time.Time) {
 func (c *Clock) current() (base reading, due bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	due = c.base.local.IsZero() || time.Since(c.base.local) > clockFresh
-	return c.base, due && (c.tried.IsZero() || time.Since(c.tried) > clockRetry)
+	due = c.base.local.IsZero() || c.here().Sub(c.base.local) > clockFresh
+	return c.base, due && (c.tried.IsZero() || c.here().Sub(c.tried) > clockRetry)
 }
 
 // renew measures, unless somebody does: then only those wait who have nothing.

@@ -40,6 +40,9 @@ type Config struct {
 	IdleTimeout time.Duration
 	// TLS overrides what rediss:// sets up. nil keeps it.
 	TLS *tls.Config
+	// Now is this process's clock; nothing else may depend on what hour it shows.
+	// nil means time.Now.
+	Now func() time.Time
 	// Logger is told when the clock jumps. nil means none.
 	Logger *slog.Logger
 }
@@ -82,6 +85,7 @@ func Open(cfg Config) (*Clients, error) {
 
 	c := &Clients{Normal: redis.NewClient(&normal), Blocking: redis.NewClient(&blocking)}
 	c.Clock = newClock(c.measure, cfg.Timeout, cfg.Logger)
+	c.Clock.here = cfg.Now
 	return c, nil
 }
 
@@ -110,6 +114,9 @@ func (c Config) withDefaults() (Config, error) {
 		if *d.value == 0 {
 			*d.value = d.or
 		}
+	}
+	if c.Now == nil {
+		c.Now = time.Now
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

@@ -3,7 +3,6 @@ package snapshot
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/atlhyper/observe/redis/beat"
 	"github.com/atlhyper/observe/redis/conn"
@@ -46,7 +45,7 @@ func (w *Writer) Beat(ctx context.Context, b Beat) error {
 	if err != nil {
 		return err
 	}
-	sent := time.Now()
+	sent := w.clients.Clock.Here()
 	result, err := w.beat.Run(ctx, w.clients.Normal, []string{w.cfg.Cluster.Agents()},
 		w.cfg.Instance, state, body, key.BeatExpiry.Milliseconds(), key.AgentsTTL.Milliseconds(), maxAgents)
 	if err != nil {

@@ -217,7 +217,7 @@ var errLost = errors.New("snapshot: Redis does not hold what was published")
 
 func (w *Writer) send(ctx context.Context) (Published, error) {
 	p := w.plan()
-	sent := time.Now()
+	sent := w.clients.Clock.Here()
 	result, err := w.publish.Run(ctx, w.clients.Normal, []string{w.cfg.Cluster.Snapshot(), w.cfg.Cluster.Meta()}, p.args()...)
 	if err != nil {
 		return Published{}, fmt.Errorf("publish: %w", err)
