@@ -3,7 +3,6 @@ package clickhouse
 import (
 	"cmp"
 	"strings"
-	"text/template"
 )
 
 // attribute lists the names that one meaning has had over the generations of
@@ -100,61 +99,6 @@ func semanticConventions() conventions {
 		},
 		ErrorType: attribute{"error.type"},
 	}
-}
-
-// statementData is what the templates of sql/ are rendered with: the tables, the
-// conventions, and the dialect of a metric table.
-type statementData struct {
-	Tables
-	conventions
-	dialect
-}
-
-// statementFuncs are the functions of the templates of sql/.
-//
-//	kinds "Server" …   is the span of one of these kinds, in either spelling
-//	failed             is the span's status Error, in either spelling
-//	service            the span's service, unknownService where it has no name
-//	attr "Map" .Name   the first non-empty value of an attribute, or ''
-//	attrIs "Map" .Name "p"   is one of its values that of the parameter p (indexes on values apply)
-func statementFuncs() template.FuncMap {
-	return template.FuncMap{
-		"kinds":   kindsSQL,
-		"failed":  func() string { return "StatusCode IN ('Error', 'STATUS_CODE_ERROR')" },
-		"service": func() string { return "if(ServiceName = '', '" + unknownService + "', ServiceName)" },
-		"attr":    attributeSQL,
-		"attrIs":  attributeIsSQL,
-	}
-}
-
-func kindsSQL(kinds ...string) string {
-	names := make([]string, 0, 2*len(kinds))
-	for _, k := range kinds {
-		names = append(names, "'"+k+"'", "'"+spanKindPrefix+strings.ToUpper(k)+"'")
-	}
-	return "SpanKind IN (" + strings.Join(names, ", ") + ")"
-}
-
-func attributeSQL(column string, a attribute) string {
-	if len(a) == 1 {
-		return column + "['" + a[0] + "']"
-	}
-	var sql strings.Builder
-	sql.WriteString("multiIf(")
-	for _, name := range a {
-		value := column + "['" + name + "']"
-		sql.WriteString(value + " != '', " + value + ", ")
-	}
-	sql.WriteString("'')")
-	return sql.String()
-}
-
-func attributeIsSQL(column string, a attribute, param string) string {
-	conditions := make([]string, 0, len(a))
-	for _, name := range a {
-		conditions = append(conditions, column+"['"+name+"'] = {"+param+":String}")
-	}
-	return "(" + strings.Join(conditions, " OR ") + ")"
 }
 
 // renamedDatabases lists the database systems that the stable conventions renamed,

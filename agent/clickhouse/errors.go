@@ -21,6 +21,7 @@ const (
 	codeUnknownDatabase   = 81
 	codeTimeoutExceeded   = 159
 	codeReadonly          = 164
+	codeAccessDenied      = 497
 )
 
 // hasCode tells whether err is an exception of the server with one of the codes.

@@ -112,8 +112,10 @@ func (s *Store) logPage(ctx context.Context, req detail.Logs, from logKey) ([]mo
 
 func scanLog(rows driver.Rows) (logRow, error) {
 	var r logRow
+	var attributes, resource attributeMap
 	err := rows.Scan(&r.key.at, &r.key.tie, &r.key.seen, &r.TraceID, &r.SpanID,
-		&r.Severity, &r.SeverityNum, &r.ServiceName, &r.Body, &r.ScopeName, &r.Attributes, &r.Resource)
+		&r.Severity, &r.SeverityNum, &r.ServiceName, &r.Body, &r.ScopeName, &attributes, &resource)
+	r.Attributes, r.Resource = attributes, resource
 	r.Timestamp = model.NewTime(time.Unix(0, r.key.at))
 	return r, err
 }

@@ -16,10 +16,10 @@ type spanRow struct {
 	start, duration                 int64 // ns
 	id, parent, name, kind, service string
 	statusCode, statusMessage       string
-	resource, attributes            map[string]string
+	resource, attributes            attributeMap
 	eventTimes                      []int64 // ns
 	eventNames                      []string
-	eventAttributes                 []map[string]string
+	eventAttributes                 attributeMaps
 }
 
 func scanSpan(rows driver.Rows) (spanRow, error) {

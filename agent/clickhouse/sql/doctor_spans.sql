@@ -3,8 +3,8 @@ SELECT
     toInt64(count()),
     arraySort(groupUniqArray(20)(toString(SpanKind))),
     arraySort(groupUniqArray(20)(toString(StatusCode))),
-    sumForEach(arrayMap(k -> toInt64(SpanAttributes[k] != ''), {span_names:Array(String)})),
-    sumForEach(arrayMap(k -> toInt64(ResourceAttributes[k] != ''), {resource_names:Array(String)}))
+    sumForEach(arrayMap(k -> toInt64({{hasAttr "SpanAttributes" "k"}}), {span_names:Array(String)})),
+    sumForEach(arrayMap(k -> toInt64({{hasAttr "ResourceAttributes" "k"}}), {resource_names:Array(String)}))
 FROM {database:Identifier}.{table:Identifier}
 WHERE Timestamp >= fromUnixTimestamp64Nano({start:Int64})
   AND Timestamp <= fromUnixTimestamp64Nano({end:Int64})

@@ -5,9 +5,20 @@
 -- there: some of them were on earlier pages.
 WITH
     cityHash64(TraceId, SpanId, ServiceName, SeverityNumber, SeverityText, ScopeName, Body,
-               LogAttributes, ResourceAttributes) AS tie
+               {{whole "LogAttributes"}}, {{whole "ResourceAttributes"}}) AS tie,
+    (
+        SELECT min(Timestamp)
+        FROM (
+            SELECT Timestamp
+            FROM {{.Logs}}
+            WHERE {{template "log_rows.sql" .}}
+              AND Timestamp < fromUnixTimestamp64Nano({from_at:Int64})
+            ORDER BY toStartOfFiveMinutes(Timestamp) DESC, Timestamp DESC
+            LIMIT {reach:UInt32}
+        )
+    ) AS oldest
 SELECT
-    toUnixTimestamp64Nano(Timestamp) AS at,
+    {{ns "Timestamp"}} AS at,
     tie,
     -- Which of the copies it is: records that a collector sent twice are equal.
     toUInt32(row_number() OVER (PARTITION BY at, tie)) AS copy,
@@ -18,21 +29,15 @@ SELECT
     {{template "log_service.sql" .}},
     Body,
     ScopeName,
-    LogAttributes,
-    ResourceAttributes
+    {{whole "LogAttributes"}},
+    {{whole "ResourceAttributes"}}
 FROM {{.Logs}}
 WHERE {{template "log_rows.sql" .}}
-  AND Timestamp >= (
-      SELECT min(Timestamp)
-      FROM (
-          SELECT Timestamp
-          FROM {{.Logs}}
-          WHERE {{template "log_rows.sql" .}}
-            AND Timestamp < fromUnixTimestamp64Nano({from_at:Int64})
-          ORDER BY toStartOfFiveMinutes(Timestamp) DESC, Timestamp DESC
-          LIMIT {reach:UInt32}
-      )
-  )
+  AND Timestamp >= oldest
+  AND toStartOfFiveMinutes(Timestamp) >= toStartOfFiveMinutes(oldest)
+{{- if .HasTimestampTime}}
+  AND TimestampTime >= toDateTime(oldest)
+{{- end}}
   AND (at, tie) <= ({from_at:Int64}, {from_tie:UInt64})
 ORDER BY at DESC, tie DESC, copy
 LIMIT {limit:UInt32} OFFSET {offset:UInt32}

@@ -4,7 +4,8 @@
 --
 -- A callee's span may be written seconds after the caller's, so a call that
 -- could still be answered by a service (no database) counts only if it started
--- before {settled}.
+-- before {settled}. GLOBAL is for Distributed tables, whose shards may each have
+-- one side of a call; on others it changes nothing.
 SELECT
     type,
     system,
@@ -44,7 +45,7 @@ FROM (
     WHERE Timestamp >= fromUnixTimestamp64Nano({start:Int64})
       AND Timestamp < fromUnixTimestamp64Nano({end:Int64})
       AND {{kinds "Client" "Producer"}}
-      AND (TraceId, SpanId) NOT IN (
+      AND (TraceId, SpanId) GLOBAL NOT IN (
           SELECT TraceId, ParentSpanId
           FROM {{.Traces}}
           WHERE Timestamp >= fromUnixTimestamp64Nano({start:Int64} - {margin:Int64})

@@ -1,21 +1,22 @@
 -- The traces that started in a slice of time, have a matching span in the
 -- searched range and hold as a whole what is asked of whole traces. All spans of
 -- a chosen trace within the read window count, matching or not. The limits of the
--- chosen ids bound memory.
+-- chosen ids bound memory. GLOBAL is for Distributed tables, whose shards may each
+-- have a part of a trace; on others it changes nothing.
 SELECT
     TraceId AS id,
-    min(toUnixTimestamp64Nano(Timestamp)) AS first,
-    max(toUnixTimestamp64Nano(Timestamp) + toInt64(Duration)) - first AS duration
+    min({{ns "Timestamp"}}) AS first,
+    max({{ns "Timestamp"}} + toInt64(Duration)) - first AS duration
 FROM {{.Traces}}
 WHERE Timestamp >= fromUnixTimestamp64Nano({read_start:Int64})
   AND Timestamp < fromUnixTimestamp64Nano({read_end:Int64})
-  AND TraceId IN (
+  AND TraceId GLOBAL IN (
       SELECT DISTINCT TraceId
       FROM {{.Traces}}
       WHERE Timestamp >= fromUnixTimestamp64Nano({match_start:Int64})
         AND Timestamp < fromUnixTimestamp64Nano({match_end:Int64})
         AND {{template "trace_filter.sql" .}}
-        AND ({has_error:Int8} != 1 OR TraceId IN (
+        AND ({has_error:Int8} != 1 OR TraceId GLOBAL IN (
             SELECT DISTINCT TraceId
             FROM {{.Traces}}
             WHERE Timestamp >= fromUnixTimestamp64Nano({read_start:Int64})

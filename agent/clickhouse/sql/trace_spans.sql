@@ -1,5 +1,5 @@
 SELECT
-    toUnixTimestamp64Nano(Timestamp),
+    {{ns "Timestamp"}},
     SpanId,
     ParentSpanId,
     SpanName,
@@ -8,11 +8,11 @@ SELECT
     toInt64(Duration),
     StatusCode,
     StatusMessage,
-    ResourceAttributes,
-    SpanAttributes,
-    arrayMap(at -> toUnixTimestamp64Nano(at), `Events.Timestamp`),
+    {{whole "ResourceAttributes"}},
+    {{whole "SpanAttributes"}},
+    arrayMap(at -> toUnixTimestamp64Nano(toDateTime64(at, 9)), `Events.Timestamp`),
     `Events.Name`,
-    `Events.Attributes`
+    {{wholes "Events.Attributes"}}
 FROM {{.Traces}}
 WHERE {{template "trace_rows.sql" .}}
 ORDER BY Timestamp, SpanId

@@ -4,8 +4,8 @@ WITH
     argMin(({{service}}, SpanName), (ParentSpanId != '', Timestamp, SpanId)) AS root,
     argMinIf(
         (
-            if(exception['exception.type'] != '', exception['exception.type'], {{attr "SpanAttributes" .ErrorType}}),
-            if(exception['exception.message'] != '', exception['exception.message'], StatusMessage)
+            if(thrown_type != '', thrown_type, stated_type),
+            if(thrown_message != '', thrown_message, StatusMessage)
         ),
         (Timestamp, SpanId),
         {{failed}}
@@ -17,16 +17,18 @@ SELECT
     arraySort(groupUniqArray(1000)({{service}})) AS services,
     toInt64(uniqExact({{service}})) AS service_count,
     toInt64(count()) AS spans,
-    min(toUnixTimestamp64Nano(Timestamp)) AS first,
-    max(toUnixTimestamp64Nano(Timestamp) + toInt64(Duration)) - first AS duration,
+    min({{ns "Timestamp"}}) AS first,
+    max({{ns "Timestamp"}} + toInt64(Duration)) - first AS duration,
     toUInt8(countIf({{failed}}) > 0) AS has_error,
     error.1 AS error_type,
     error.2 AS error_message
 FROM (
     SELECT
         TraceId, SpanId, ParentSpanId, ServiceName, SpanName, Timestamp, Duration, StatusCode, StatusMessage,
-        SpanAttributes,
-        `Events.Attributes`[indexOf(`Events.Name`, 'exception')] AS exception
+        {{attr "SpanAttributes" .ErrorType}} AS stated_type,
+        indexOf(`Events.Name`, 'exception') AS thrown_at,
+        {{element "Events.Attributes" "thrown_at" "exception.type"}} AS thrown_type,
+        {{element "Events.Attributes" "thrown_at" "exception.message"}} AS thrown_message
     FROM {{.Traces}}
     WHERE TraceId IN {ids:Array(String)}
       AND Timestamp >= fromUnixTimestamp64Nano({start:Int64})

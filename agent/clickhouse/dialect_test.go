@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -103,7 +102,7 @@ func TestOlderMetricTables(t *testing.T) {
 }
 
 // Tables change while an agent runs: a column that has gone is noticed at once,
-// one that has come within dialectAge.
+// one that has come within schemaAge.
 func TestTablesThatAreMigratedAreReadOn(t *testing.T) {
 	t.Parallel()
 	rows := olderRows()
@@ -119,7 +118,7 @@ func TestTablesThatAreMigratedAreReadOn(t *testing.T) {
 	remake(exec, "otel_metrics_histogram", metricColumns(true, histogramColumns), "", "Count", "Sum", "BucketCounts", "ExplicitBounds")
 	checkOlderRows(t, s, rows)
 	exec("ALTER TABLE otel_metrics_histogram ADD COLUMN AggregationTemporality Int32 DEFAULT 1")
-	now = now.Add(dialectAge)
+	now = now.Add(schemaAge)
 	checkEqual(t, "counted as increments", increases(t, s, histogramSeries, "h", "case", fiveMinutes()), map[string]float64{"cumulative": 6 + 11 + 18})
 }
 
@@ -131,26 +130,6 @@ func TestOwnTablesWithoutSomeColumns(t *testing.T) {
 	exec("RENAME TABLE otel_metrics_sum TO own")
 	exec("CREATE VIEW otel_metrics_sum AS SELECT MetricName, ResourceAttributes, Attributes, TimeUnix, Value, AggregationTemporality FROM own WHERE Flags = 0")
 	checkOlderRows(t, s, rows)
-}
-
-func TestColumnsOfSystemAndDescribe(t *testing.T) {
-	t.Parallel()
-	s, exec := emptyStore(t)
-	exec("CREATE TABLE own (a String, b UInt8 COMMENT 'x') ENGINE = MergeTree ORDER BY a")
-	for _, table := range []string{"own", "system.one"} {
-		got, err := s.columns(t.Context(), table)
-		want := map[string][]string{"own": {"a", "b"}, "system.one": {"dummy"}}[table]
-		if err != nil || !slices.Equal(got, want) {
-			t.Errorf("%s has %v, error %v", table, got, err)
-		}
-	}
-	s.queries["columns"] = "SELECT name FROM system.columns WHERE {database:String} = '' AND {table:String} = ''" // as without rights
-	if got, err := s.columns(t.Context(), "own"); err != nil || !slices.Equal(got, []string{"a", "b"}) {
-		t.Errorf("described: %v, error %v", got, err)
-	}
-	if _, err := s.columns(t.Context(), "nothing"); !isUnknownTable(err) {
-		t.Errorf("a table that is not there: %v", err)
-	}
 }
 
 // A server whose user has readonly=1 refuses every setting; the engine of the
