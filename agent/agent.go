@@ -67,7 +67,7 @@ func (a *Agent) wire() (err error) {
 		return err
 	}
 	a.collector, err = collect.New(collect.Config[*clickhouse.Round]{
-		Sections: sections(a.store.Windows()), Begin: a.store.Round, Publisher: a.writer,
+		Sections: sections(a.store.Windows()), Begin: a.store.Round, Reads: reads, Publisher: a.writer,
 		Interval: cfg.Interval, Timeout: cfg.SectionTimeout, Clock: a.store.Now, Logger: cfg.Logger,
 	})
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"github.com/atlhyper/observe/agent/clickhouse"
 	"github.com/atlhyper/observe/agent/collect"
 	"github.com/atlhyper/observe/agent/worker"
+	"github.com/atlhyper/observe/redis/snapshot"
 	"github.com/atlhyper/observe/shared/model"
 )
 
@@ -30,6 +31,11 @@ func section[T any](name model.Section, window time.Duration, get func(*clickhou
 		Name: name, Window: window,
 		Collect: func(r *clickhouse.Round) (any, error) { return get(r) },
 	}
+}
+
+// reads is what a section's statements read.
+func reads(r *clickhouse.Round, name model.Section) snapshot.Reads {
+	return snapshot.Reads(r.Reads(name))
 }
 
 // handlers adds the detail requests that the agent answers.

@@ -19,44 +19,77 @@ import (
 type Round struct {
 	at        time.Time
 	onlineAge time.Duration
-	nodes     func() ([]model.NodeMetrics, error)
-	services  func() ([]model.Service, error)
-	topology  func() (model.Topology, error)
-	traffic   func() (*sloTraffic, error)
+	nodes     part[[]model.NodeMetrics]
+	services  part[[]model.Service]
+	topology  part[model.Topology]
+	traffic   part[*sloTraffic]
+}
+
+// part is what is read once in a round.
+type part[T any] struct {
+	get   func() (T, error)
+	meter *meter
+}
+
+func newPart[T any](ctx context.Context, read func(ctx context.Context) (T, error)) part[T] {
+	m := new(meter)
+	return part[T]{sync.OnceValues(func() (T, error) { return read(metered(ctx, m)) }), m}
 }
 
 // Round starts a cycle whose windows end at the given time. ctx bounds all of
 // its statements. Nothing is read before the first section is asked for.
 func (s *Store) Round(ctx context.Context, at time.Time) *Round {
 	traces := detail.NewRange(at.Add(-s.cfg.TraceWindow), at)
-	services := sync.OnceValues(func() ([]model.Service, error) { return s.services(ctx, traces) })
-	return &Round{
-		at:        at,
-		onlineAge: s.cfg.OnlineAge,
-		nodes:     sync.OnceValues(func() ([]model.NodeMetrics, error) { return s.nodes(ctx, at) }),
-		services:  services,
-		topology: sync.OnceValues(func() (model.Topology, error) {
-			rows, err := services()
-			if err != nil {
-				return model.Topology{}, err
-			}
-			return s.topologyOf(ctx, traces, rows)
-		}),
-		traffic: sync.OnceValues(func() (*sloTraffic, error) {
-			return s.traffic(ctx, windowBefore(at, s.cfg.SLOWindow))
-		}),
+	r := &Round{at: at, onlineAge: s.cfg.OnlineAge}
+	r.nodes = newPart(ctx, func(ctx context.Context) ([]model.NodeMetrics, error) { return s.nodes(ctx, at) })
+	r.services = newPart(ctx, func(ctx context.Context) ([]model.Service, error) { return s.services(ctx, traces) })
+	r.topology = newPart(ctx, func(ctx context.Context) (model.Topology, error) {
+		rows, err := r.services.get()
+		if err != nil {
+			return model.Topology{}, err
+		}
+		return s.topologyOf(ctx, traces, rows)
+	})
+	r.traffic = newPart(ctx, func(ctx context.Context) (*sloTraffic, error) {
+		return s.traffic(ctx, windowBefore(at, s.cfg.SLOWindow))
+	})
+	return r
+}
+
+// Reads is what the statements behind a section have read so far. What several
+// sections are made of counts for each of them, whichever had it read: the
+// reads of a section are what it would cost by itself. TotalReads counts it once.
+func (r *Round) Reads(name model.Section) Reads {
+	nodes, services, topology, traffic := r.nodes.meter, r.services.meter, r.topology.meter, r.traffic.meter
+	switch name {
+	case model.SectionMetricsNodes, model.SectionMetricsSummary:
+		return total(nodes)
+	case model.SectionTracesServices:
+		return total(services)
+	case model.SectionTracesTopology:
+		return total(services, topology)
+	case model.SectionSLOIngress, model.SectionSLOServices, model.SectionSLOEdges, model.SectionSLOSummary:
+		return total(traffic)
+	case model.SectionOverview:
+		return total(nodes, services, traffic)
 	}
+	return Reads{}
+}
+
+// TotalReads is what the round has read so far.
+func (r *Round) TotalReads() Reads {
+	return total(r.nodes.meter, r.services.meter, r.topology.meter, r.traffic.meter)
 }
 
 // MetricsNodes is the section metrics.nodes: nodes that sent metrics within
 // RateWindow, by name.
-func (r *Round) MetricsNodes() ([]model.NodeMetrics, error) { return r.nodes() }
+func (r *Round) MetricsNodes() ([]model.NodeMetrics, error) { return r.nodes.get() }
 
 // MetricsSummary is the section metrics.summary. A node is online when its
 // newest sample is at most OnlineAge old; TotalNodes counts those that sent any
 // in the window.
 func (r *Round) MetricsSummary() (model.MetricsSummary, error) {
-	nodes, err := r.nodes()
+	nodes, err := r.nodes.get()
 	if err != nil {
 		return model.MetricsSummary{}, err
 	}
@@ -64,10 +97,10 @@ func (r *Round) MetricsSummary() (model.MetricsSummary, error) {
 }
 
 // TracesServices is the section traces.services over TraceWindow.
-func (r *Round) TracesServices() ([]model.Service, error) { return r.services() }
+func (r *Round) TracesServices() ([]model.Service, error) { return r.services.get() }
 
 // TracesTopology is the section traces.topology over TraceWindow.
-func (r *Round) TracesTopology() (model.Topology, error) { return r.topology() }
+func (r *Round) TracesTopology() (model.Topology, error) { return r.topology.get() }
 
 // SLOIngress is the section slo.ingress over SLOWindow.
 func (r *Round) SLOIngress() ([]model.IngressSLO, error) { return rowsOf(r, (*sloTraffic).ingressRows) }
@@ -82,7 +115,7 @@ func (r *Round) SLOEdges() ([]model.MeshEdge, error) { return rowsOf(r, (*sloTra
 
 // SLOSummary is the section slo.summary of the rows of SLOIngress and SLOServices.
 func (r *Round) SLOSummary() (model.SLOSummary, error) {
-	traffic, err := r.traffic()
+	traffic, err := r.traffic.get()
 	if err != nil {
 		return model.SLOSummary{}, err
 	}
@@ -92,11 +125,11 @@ func (r *Round) SLOSummary() (model.SLOSummary, error) {
 // Overview is the section otel.overview of the rows of all other sections; it
 // fails when one of them did.
 func (r *Round) Overview() (model.Overview, error) {
-	services, err := r.services()
+	services, err := r.services.get()
 	if err != nil {
 		return model.Overview{}, err
 	}
-	traffic, err := r.traffic()
+	traffic, err := r.traffic.get()
 	if err != nil {
 		return model.Overview{}, err
 	}
@@ -108,7 +141,7 @@ func (r *Round) Overview() (model.Overview, error) {
 }
 
 func rowsOf[T any](r *Round, rows func(*sloTraffic) []T) ([]T, error) {
-	traffic, err := r.traffic()
+	traffic, err := r.traffic.get()
 	if err != nil {
 		return nil, err
 	}

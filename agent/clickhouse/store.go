@@ -57,7 +57,7 @@ func Open(cfg Config) (*Store, error) {
 	options.ClientInfo.Products = append(options.ClientInfo.Products, struct{ Name, Version string }{"atlhyper-agent", "1"})
 	s := &Store{cfg: cfg}
 	options.TransportFunc = func(base *http.Transport) (http.RoundTripper, error) {
-		return readonlyTransport{base, &s.readonly}, nil
+		return summaryTransport{readonlyTransport{base, &s.readonly}}, nil
 	}
 	conn, err := clickhouse.Open(options)
 	if err != nil {
@@ -151,45 +151,60 @@ func query[T any](ctx context.Context, s *Store, name string, p params, scan fun
 
 // queryText is query for SQL that was put together at run time; name is for
 // errors and logs.
-func queryText[T any](ctx context.Context, s *Store, name, sql string, p params, scan func(driver.Rows) (T, error)) (_ []T, err error) {
+func queryText[T any](ctx context.Context, s *Store, name, sql string, p params, scan func(driver.Rows) (T, error)) ([]T, error) {
+	out := []T{}
+	err := s.each(ctx, name, sql, p, func(rows driver.Rows) error {
+		v, err := scan(rows)
+		if err != nil {
+			return fmt.Errorf("scan: %w", err)
+		}
+		out = append(out, v)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// each runs a statement and hands over each row of its answer, until one fails.
+// It runs without settings from the first time on that the server refuses them.
+func (s *Store) each(ctx context.Context, name, sql string, p params, row func(driver.Rows) error) error {
 	args := make([]any, 0, len(p))
 	for k, v := range p {
 		args = append(args, clickhouse.Named(k, v))
 	}
-	began := time.Now()
-	rows, err := s.open(ctx, sql, args)
-	if err != nil {
-		return nil, chError(ctx, name, err)
-	}
-	defer func() {
-		if cerr := rows.Close(); cerr != nil && err == nil {
-			err = chError(ctx, name, cerr)
-		}
-	}()
-	out := []T{}
-	for rows.Next() {
-		v, err := scan(rows)
-		if err != nil {
-			return nil, chError(ctx, name, fmt.Errorf("scan: %w", err))
-		}
-		out = append(out, v)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, chError(ctx, name, err)
-	}
-	s.cfg.Logger.DebugContext(ctx, "statement", "name", name, "rows", len(out), "took", time.Since(began))
-	return out, nil
-}
-
-// open runs a statement, without settings from the first time on that the server
-// refuses them.
-func (s *Store) open(ctx context.Context, sql string, args []any) (driver.Rows, error) {
 	if !s.readonly.Load() {
-		rows, err := s.conn.Query(ctx, sql, args...)
+		err := s.execute(ctx, name, sql, args, row)
 		if !hasCode(err, codeReadonly) {
-			return rows, err
+			return err
 		}
 		s.readonly.Store(true)
 	}
-	return s.conn.Query(unlimited(ctx), sql, args...)
+	return s.execute(unlimited(ctx), name, sql, args, row)
+}
+
+func (s *Store) execute(ctx context.Context, name, sql string, args []any, row func(driver.Rows) error) (err error) {
+	began, answered := time.Now(), 0
+	qctx, e := execute(ctx, name)
+	defer func() {
+		if err != nil {
+			err = chError(ctx, name, err)
+		}
+		reads := e.end(ctx)
+		s.cfg.Logger.DebugContext(ctx, "statement", "name", name, "query_id", e.id, "rows", answered,
+			"rows_read", reads.Rows, "bytes_read", reads.Bytes, "took", time.Since(began), "failed", err != nil)
+	}()
+	rows, err := s.conn.Query(qctx, sql, args...)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		if err := row(rows); err != nil {
+			return err
+		}
+		answered++
+	}
+	return rows.Err()
 }

@@ -38,6 +38,9 @@ type Config[R any] struct {
 	// Begin starts a round whose windows end at the given time; ctx bounds what it
 	// does. Required.
 	Begin func(ctx context.Context, at time.Time) R
+	// Reads tells what a section's collection read from its database so far; it is
+	// asked when the section has returned or its time is over. nil says nothing.
+	Reads func(round R, name model.Section) snapshot.Reads
 	// Publisher gets the outcomes. Required.
 	Publisher Publisher
 	// Interval is between two rounds. 0 means 10 s.
@@ -68,6 +71,9 @@ func (c Config[R]) withDefaults() (Config[R], error) {
 		if *d.value < 0 {
 			return c, fmt.Errorf("collect: %s must not be negative", d.name)
 		}
+	}
+	if c.Reads == nil {
+		c.Reads = func(R, model.Section) snapshot.Reads { return snapshot.Reads{} }
 	}
 	if c.Clock == nil {
 		c.Clock = time.Now

@@ -102,6 +102,9 @@ func TestARoundIsSharedAndPublishedTogether(t *testing.T) {
 	round := func(n int) (any, error) { return int64(n), nil }
 	run(t, table{{Name: "a", Collect: round, Window: time.Minute}, {Name: "b", Collect: round}}, func(c *collect.Config[int]) {
 		c.Publisher, c.Flush = r, time.Minute
+		c.Reads = func(round int, name model.Section) snapshot.Reads {
+			return snapshot.Reads{Statements: int64(round), Rows: int64(name[0])}
+		}
 	})
 	for want := int64(1); want <= 3; want++ {
 		updates := <-r.published
@@ -111,6 +114,9 @@ func TestARoundIsSharedAndPublishedTogether(t *testing.T) {
 			var got int64
 			if err := codec.Decode(u.Data, &got); err != nil || got != want {
 				t.Errorf("%s of round %d holds %d, %v", u.Name, want, got, err)
+			}
+			if u.Reads != (snapshot.Reads{Statements: want, Rows: int64(u.Name[0])}) {
+				t.Errorf("%s of round %d read %+v", u.Name, want, u.Reads)
 			}
 			if u.Name == "a" && u.Window != time.Minute {
 				t.Errorf("window %s, want 1m", u.Window)

@@ -34,6 +34,7 @@ func (c *Collector[R]) collect(ctx context.Context, s Section[R], round R, at ti
 	report := func(r result, back, late bool) {
 		o := outcome{round: number, returned: back, late: late, cause: r.err, update: snapshot.Update{
 			Name: s.Name, Data: r.data, At: at, Took: time.Since(at), Window: s.Window, Interval: c.cfg.Interval,
+			Reads: c.cfg.Reads(round, s.Name),
 		}}
 		if r.err != nil {
 			o.update.Data, o.update.Err = nil, public(r.err, c.cfg.Timeout)
