@@ -33,6 +33,7 @@ type serveCmd struct {
 	MaxThreads    int    `help:"Threads of a statement. Default 2."`
 	MaxMemory     int64  `help:"Memory of the engine, in bytes. Default 1.5 GiB."`
 	MaxBody       int64  `help:"Size of a request body, in bytes. Default 256 MiB."`
+	Shards        int    `help:"Shards of the cluster \"shards\", each of them this engine. Default none."`
 	WithParent    bool   `help:"Stop when standard input ends, so that the server never outlives the process that started it." name:"with-parent"`
 	Verbose       bool   `help:"Log failed statements to standard error." short:"v"`
 }
@@ -80,7 +81,7 @@ func (s *serveCmd) Run(ctx context.Context, out io.Writer) error {
 	}
 	return chdb.Run(ctx, chdb.Config{
 		Listen: s.Listen, DataDir: s.Data, LibPath: lib, Database: s.Database,
-		MaxConcurrent: s.MaxConcurrent, MaxThreads: s.MaxThreads, MaxMemory: s.MaxMemory, MaxBodySize: s.MaxBody,
+		MaxConcurrent: s.MaxConcurrent, MaxThreads: s.MaxThreads, MaxMemory: s.MaxMemory, MaxBodySize: s.MaxBody, Shards: s.Shards,
 		Logger: logger,
 		OnListen: func(addr net.Addr) {
 			if _, err := fmt.Fprintf(out, "listening on %s\n", addr); err != nil {

@@ -36,6 +36,10 @@ type Config struct {
 	// MaxBodySize bounds a request body, before and after decompression, in
 	// bytes. Default 256 MiB.
 	MaxBodySize int64
+	// Shards is of how many shards the cluster "shards" is, each of them this
+	// engine itself; in a Distributed table's view on a shard, shardNum() tells
+	// them apart. 0 means that there is no cluster.
+	Shards int
 	// MaxBufferedResult bounds an answer that has to be held whole, in bytes:
 	// one with wait_end_of_query=1, or in a format that has a frame around its
 	// rows, such as JSON. Default 64 MiB.
@@ -63,9 +67,10 @@ func (c Config) withDefaults() (Config, error) {
 	}{
 		{"MaxConcurrent", &c.MaxConcurrent, 8},
 		{"MaxThreads", &c.MaxThreads, 2},
+		{"Shards", &c.Shards, 0},
 	} {
 		if *n.field < 0 {
-			return c, fmt.Errorf("chdb: %s is %d, want at least 1", n.name, *n.field)
+			return c, fmt.Errorf("chdb: %s is %d, want no negative number", n.name, *n.field)
 		}
 		if *n.field == 0 {
 			*n.field = n.standard

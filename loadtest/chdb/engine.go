@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -38,7 +40,15 @@ func newSessions(cfg Config, dataDir string) (*sessions, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &sessions{lib: lib, args: engineArgs(cfg, dataDir), slots: make(chan struct{}, cfg.MaxConcurrent), log: cfg.Logger}
+	args := engineArgs(cfg, dataDir)
+	if cfg.Shards > 0 {
+		file := filepath.Join(dataDir, "cluster.xml")
+		if err := os.WriteFile(file, clusterConfig(cfg.Shards), 0o600); err != nil {
+			return nil, err
+		}
+		args = append(args, "--config-file="+file)
+	}
+	s := &sessions{lib: lib, args: args, slots: make(chan struct{}, cfg.MaxConcurrent), log: cfg.Logger}
 	if s.keeper, err = lib.Connect(s.args...); err != nil {
 		return nil, err
 	}
@@ -68,6 +78,14 @@ func engineArgs(cfg Config, dataDir string) []string {
 		"--implicit_select=0",
 		"--allow_introspection_functions=0",
 	}
+}
+
+// clusterConfig makes the engine all shards of a cluster. It listens on no port;
+// the one here is only by which it knows itself.
+func clusterConfig(shards int) []byte {
+	const shard = "<shard><replica><host>127.0.0.1</host><port>9000</port></replica></shard>"
+	return []byte("<clickhouse><tcp_port>9000</tcp_port><remote_servers><shards>" +
+		strings.Repeat(shard, shards) + "</shards></remote_servers></clickhouse>")
 }
 
 // close waits for the sessions to end and stops the engine.
