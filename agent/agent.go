@@ -10,8 +10,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/atlhyper/observe/agent/clickhouse"
-	"github.com/atlhyper/observe/agent/collect"
 	"github.com/atlhyper/observe/agent/worker"
 	"github.com/atlhyper/observe/redis/bus"
 	"github.com/atlhyper/observe/redis/conn"
@@ -23,9 +21,9 @@ import (
 type Agent struct {
 	cfg       Config
 	clients   *conn.Clients
-	store     *clickhouse.Store
+	source    Source
 	writer    *snapshot.Writer
-	collector *collect.Collector[*clickhouse.Round]
+	collector Collector
 	bus       *bus.Server
 	beating   conn.Outage
 	started   time.Time
@@ -39,20 +37,20 @@ func New(cfg Config) (*Agent, error) {
 		return nil, fmt.Errorf("agent: %w", err)
 	}
 	cfg.Instance = key.Unique(cfg.Instance)
-	store, err := clickhouse.Open(cfg.ClickHouse)
+	source, err := cfg.open()
 	if err != nil {
 		return nil, fmt.Errorf("agent: %w", err)
 	}
 	clients, err := conn.Open(conn.Config{URL: cfg.Redis, ClientName: "atlhyper-agent", Logger: cfg.Logger})
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("agent: %w", err), store.Close())
+		return nil, errors.Join(fmt.Errorf("agent: %w", err), source.Close())
 	}
 	a := &Agent{
-		cfg: cfg, clients: clients, store: store, started: time.Now(),
+		cfg: cfg, clients: clients, source: source, started: time.Now(),
 		beating: conn.Outage{Logger: cfg.Logger, What: "the beat"},
 	}
 	if err := a.wire(); err != nil {
-		return nil, errors.Join(fmt.Errorf("agent: %w", err), store.Close(), clients.Close())
+		return nil, errors.Join(fmt.Errorf("agent: %w", err), source.Close(), clients.Close())
 	}
 	return a, nil
 }
@@ -66,15 +64,12 @@ func (a *Agent) wire() (err error) {
 	if err != nil {
 		return err
 	}
-	a.collector, err = collect.New(collect.Config[*clickhouse.Round]{
-		Sections: sections(a.store.Windows()), Begin: a.store.Round, Reads: reads, Publisher: a.writer,
-		Interval: cfg.Interval, Timeout: cfg.SectionTimeout, Clock: a.store.Now, Logger: cfg.Logger,
-	})
+	a.collector, err = a.source.Collector(cfg, a.writer)
 	if err != nil {
 		return err
 	}
 	registry := worker.NewRegistry(cfg.Logger)
-	handlers(registry, a.store)
+	a.source.Handlers(registry)
 	a.bus, err = bus.NewServer(a.clients, bus.ServerConfig{
 		Cluster: cluster, Instance: cfg.Instance, Slots: cfg.Slots,
 		MaxReplyBytes: cfg.MaxReplyBytes, Handle: registry.Run, Logger: cfg.Logger,
@@ -90,7 +85,7 @@ const leaveTimeout = 3 * time.Second
 // called once.
 func (a *Agent) Run(ctx context.Context) (err error) {
 	a.cfg.Logger.InfoContext(ctx, "agent runs", "cluster", a.cfg.ClusterID, "instance", a.cfg.Instance, "version", a.cfg.Version)
-	defer func() { err = errors.Join(err, a.store.Close(), a.clients.Close()) }()
+	defer func() { err = errors.Join(err, a.source.Close(), a.clients.Close()) }()
 
 	// The beat goes on until the last command is answered: without it another
 	// agent would take back what this one is working on.

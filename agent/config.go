@@ -36,6 +36,8 @@ type Config struct {
 	// ClickHouse is where the telemetry is. Its DSN is required; its Logger is
 	// Config.Logger if it has none.
 	ClickHouse clickhouse.Config
+	// Source, if set, takes the place of ClickHouse: simulated agents have one.
+	Source Source
 
 	// Interval is between two collections. Default 10 s.
 	Interval time.Duration
