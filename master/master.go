@@ -77,7 +77,7 @@ func (m *Master) wire() (err error) {
 	if err != nil {
 		return err
 	}
-	details, err := dispatch.New(dispatch.Config{Bus: m.bus, Now: m.clients.Clock.Now})
+	details, err := dispatch.New(dispatch.Config{Bus: m.bus, Now: m.clients.Now})
 	if err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ func (m *Master) wire() (err error) {
 		Dashboards: dashboards,
 		Details:    details,
 		Ready:      m.clients.Ping,
-		Now:        m.clients.Clock.Now,
+		Now:        m.clients.Now,
 		MaxRange:   cfg.MaxRange,
 		Timeout:    cfg.Timeout,
 		MaxTimeout: cfg.MaxTimeout,

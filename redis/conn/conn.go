@@ -1,11 +1,11 @@
-// Package conn opens the connections to Redis: one client for commands that
-// answer at once and one for commands that wait, so that waiting never takes a
-// connection from the others, and a clock that is Redis's.
+// Package conn opens the connections to Redis, be it one server, a primary that
+// Sentinels watch over or Redis Cluster: one client for commands that answer at
+// once and one for commands that wait, so that waiting never takes a connection
+// from the others, and clocks that are Redis's.
 package conn
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,21 +13,25 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/maintnotifications"
 
+	"github.com/atlhyper/observe/redis/key"
 	"github.com/atlhyper/observe/shared/fault"
 )
 
 // Config says where Redis is and how it is spoken to.
 type Config struct {
-	// URL is redis://user:password@host:6379/0, rediss:// for TLS, or
-	// unix:///path/to/socket. Required.
+	// URL is one of URLForms. '@', '/', '?', '#' and '%' in a user name or password
+	// are written %40, %2F, %3F, %23 and %25. Required.
 	URL string
+	// Auth is the user and password, when they are not in the URL.
+	Auth Auth
+	// TLS is for URLs with rediss.
+	TLS TLS
 	// ClientName is shown by CLIENT LIST; it needs the right to call
 	// CLIENT SETNAME. "" sets none.
 	ClientName string
-	// PoolSize bounds the connections for commands that answer at once.
-	// 0 means 10 for each CPU.
+	// PoolSize bounds the connections for commands that answer at once; in Redis
+	// Cluster those to each server. 0 means 24, in Redis Cluster 8.
 	PoolSize int
 	// BlockingConns bounds the connections for commands that wait. 0 means 4.
 	BlockingConns int
@@ -38,8 +42,6 @@ type Config struct {
 	// IdleTimeout closes connections that are not used; keep it below the idle
 	// time-outs of proxies in between. 0 means 4 min.
 	IdleTimeout time.Duration
-	// TLS overrides what rediss:// sets up. nil keeps it.
-	TLS *tls.Config
 	// Now is this process's clock; nothing else may depend on what hour it shows.
 	// nil means time.Now.
 	Now func() time.Time
@@ -47,54 +49,69 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// maxBlock is the longest that a command on Blocking may wait on the server.
-const maxBlock = 5 * time.Second
-
 // Clients are the connections of one process. Neither client ever repeats a
-// command by itself (MaxRetries is -1): a connection may be cut after the server
-// ran a command and before its answer came, and a repeated BLMOVE or LPOP
-// silently takes the next element, a repeated RPUSH or script runs twice. Who
-// calls knows whether a command may be repeated.
+// command by itself: a connection may be cut after the server ran a command and
+// before its answer came, and a repeated BLMOVE or LPOP silently takes the next
+// element, a repeated RPUSH or script runs twice. Who calls knows whether a command
+// may be repeated. What a server of Redis Cluster refused unrun, because another
+// one has the key, is sent there.
 type Clients struct {
-	// Normal is for commands that answer at once. It heeds context deadlines.
+	// Normal is for commands that answer at once. It heeds context deadlines. In
+	// Redis Cluster its pipelines may hold keys of any cluster of ours, its
+	// transactions and scripts those of one.
 	Normal redis.UniversalClient
-	// Blocking is for commands that wait on the server, at most 5 s each. It does
-	// not heed contexts: an interrupted pop loses what it popped.
+	// Blocking is for commands that wait on the server, with the library's methods
+	// for them, which know how long. It does not heed contexts: an interrupted pop
+	// loses what it popped.
 	Blocking redis.UniversalClient
-	// Clock is Redis's clock.
-	Clock *Clock
+
+	topology Topology
+	clock    *Clock       // of the one primary
+	shards   *shardClocks // in Redis Cluster
 }
 
 // Open prepares the clients. It does not connect: a server that is away is found
-// out by the first command. Errors name the field and never hold the URL.
+// out by the first command. Errors name the field, or the part of the URL, and
+// never hold the URL or a password.
 func Open(cfg Config) (*Clients, error) {
-	cfg, err := cfg.withDefaults()
+	a, err := parseURL(cfg.URL)
 	if err != nil {
 		return nil, err
 	}
-	options, err := cfg.options()
+	cfg, err = cfg.withDefaults(a.topology)
 	if err != nil {
 		return nil, err
 	}
-	normal, blocking := *options, *options
-	normal.PoolSize = cfg.PoolSize
-	normal.ContextTimeoutEnabled = true
-	blocking.PoolSize = cfg.BlockingConns
-	blocking.ContextTimeoutEnabled = false
-	blocking.ReadTimeout = maxBlock + cfg.Timeout
-
-	c := &Clients{Normal: redis.NewClient(&normal), Blocking: redis.NewClient(&blocking)}
-	c.Clock = newClock(c.measure, cfg.Timeout, cfg.Logger)
-	c.Clock.here = cfg.Now
+	who, err := cfg.login(a)
+	if err != nil {
+		return nil, err
+	}
+	secure, err := cfg.tlsConfig(a)
+	if err != nil {
+		return nil, err
+	}
+	c := &Clients{
+		Normal:   cfg.open(a, who, secure, pool{size: cfg.PoolSize, heedContexts: true}),
+		Blocking: cfg.open(a, who, secure, pool{size: cfg.BlockingConns}),
+		topology: a.topology,
+	}
+	if cluster, ok := c.Normal.(*redis.ClusterClient); ok {
+		c.shards = newShardClocks(cluster, cfg)
+	} else {
+		c.clock = cfg.newClock(func(ctx context.Context) (time.Time, error) { return timeOf(ctx, c.Normal) })
+	}
 	return c, nil
 }
 
-func (c Config) withDefaults() (Config, error) {
-	if c.URL == "" {
-		return c, errors.New("redis: URL is required")
-	}
+func (c Config) withDefaults(topology Topology) (Config, error) {
 	if c.PoolSize < 0 || c.BlockingConns < 0 {
 		return c, errors.New("redis: PoolSize and BlockingConns must not be negative")
+	}
+	if c.PoolSize == 0 {
+		c.PoolSize = 24
+		if topology == Cluster {
+			c.PoolSize = 8
+		}
 	}
 	if c.BlockingConns == 0 {
 		c.BlockingConns = 4
@@ -124,28 +141,47 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
-// options are what both clients have in common.
-func (c Config) options() (*redis.Options, error) {
-	o, err := redis.ParseURL(c.URL)
-	if err != nil {
-		// The library's text may quote the URL with its password.
-		return nil, errors.New("redis: the URL cannot be parsed; want redis://user:password@host:6379/0, rediss://… or unix:///path/to/socket")
+// Topology is what the URL says.
+func (c *Clients) Topology() Topology { return c.topology }
+
+// Clock is the clock that scripts on the cluster's keys go by: Redis's, and in
+// Redis Cluster that of the server which owns the keys now. Ask for it each time.
+func (c *Clients) Clock(cluster key.Cluster) *Clock {
+	if c.shards == nil {
+		return c.clock
 	}
-	o.ClientName = c.ClientName
-	o.MaxRetries = -1
-	o.DialTimeout = c.DialTimeout
-	o.DialerRetries = 1
-	o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = c.Timeout, c.Timeout, c.Timeout
-	o.ConnMaxIdleTime = c.IdleTimeout
-	// A lean handshake: half the round trips on a new connection, and no commands
-	// that an agent's ACL user would have to be allowed.
-	o.DisableIdentity = true
-	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-	o.PipelinePoolSize = -1
-	if c.TLS != nil {
-		o.TLSConfig = c.TLS
+	return c.shards.of(cluster.Meta())
+}
+
+// Now is the time of Redis where no cluster of ours is in question: on the clock
+// of the list of clusters, which in Redis Cluster is that of the server which owns
+// the list.
+func (c *Clients) Now() time.Time { return c.listClock().Now() }
+
+func (c *Clients) listClock() *Clock {
+	if c.shards == nil {
+		return c.clock
 	}
-	return o, nil
+	return c.shards.of(key.Clusters)
+}
+
+// ToList reads a time of the cluster's clock on that of the list of clusters.
+func (c *Clients) ToList(cluster key.Cluster, at time.Time) time.Time {
+	return toOther(at, c.Clock(cluster), c.listClock())
+}
+
+// FromList is the inverse of ToList.
+func (c *Clients) FromList(cluster key.Cluster, at time.Time) time.Time {
+	return toOther(at, c.listClock(), c.Clock(cluster))
+}
+
+// SyncClocks measures the clocks of all primaries, so that nobody who asks for the
+// time has to wait for a measurement.
+func (c *Clients) SyncClocks(ctx context.Context) error {
+	if c.shards == nil {
+		return c.clock.Sync(ctx)
+	}
+	return c.shards.sync(ctx)
 }
 
 // Ping asks the server whether it is there; the error is a *fault.Error with
@@ -157,11 +193,6 @@ func (c *Clients) Ping(ctx context.Context) error {
 // Close closes all connections.
 func (c *Clients) Close() error {
 	return errors.Join(c.Normal.Close(), c.Blocking.Close())
-}
-
-func (c *Clients) measure(ctx context.Context) (time.Time, error) {
-	t, err := c.Normal.Time(ctx).Result()
-	return t, Unavailable(err)
 }
 
 // Unavailable turns an error of the client into a *fault.Error that users may

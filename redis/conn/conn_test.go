@@ -88,7 +88,7 @@ func TestNoSecrets(t *testing.T) {
 	if m := fault.From(err).Message; m != "Redis refused the command: WRONGPASS" {
 		t.Errorf("users read %q", m)
 	}
-	c.Clock.Now()
+	c.Now()
 	if strings.Contains(log.String(), "hunter2") {
 		t.Errorf("the log tells the password: %s", log.String())
 	}

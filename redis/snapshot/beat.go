@@ -45,7 +45,8 @@ func (w *Writer) Beat(ctx context.Context, b Beat) error {
 	if err != nil {
 		return err
 	}
-	sent := w.clients.Clock.Here()
+	clock := w.clients.Clock(w.cfg.Cluster)
+	sent := clock.Here()
 	result, err := w.beat.Run(ctx, w.clients.Normal, []string{w.cfg.Cluster.Agents()},
 		w.cfg.Instance, state, body, key.BeatExpiry.Milliseconds(), key.AgentsTTL.Milliseconds(), maxAgents)
 	if err != nil {
@@ -55,7 +56,7 @@ func (w *Writer) Beat(ctx context.Context, b Beat) error {
 	if err != nil {
 		return fmt.Errorf("beat: %w", err)
 	}
-	w.clients.Clock.Observe(sent, conn.Time(now[0], now[1]))
+	clock.Observe(sent, conn.Time(now[0], now[1]))
 	return nil
 }
 

@@ -45,7 +45,7 @@ func TestSectionWhileAClusterComesUp(t *testing.T) {
 		{"nothing", func(*rig) {}, fault.ClusterUnknown},
 		{"a beat, gathered", func(r *rig) {
 			r.putBeat(cluster, "a1", 0, beat.Beat{})
-			now := float64(r.clients.Clock.Now().UnixMilli())
+			now := float64(r.clients.Now().UnixMilli())
 			r.do(r.admin.ZAdd(r.t.Context(), key.Clusters, redis.Z{Member: string(cluster), Score: now}))
 		}, fault.NotReady},
 		{"a snapshot with the section", func(r *rig) {

@@ -31,7 +31,7 @@ func (r *Reader) Clusters(ctx context.Context) ([]ClusterInfo, error) {
 	if err := conn.Unavailable(err); err != nil {
 		return nil, fmt.Errorf("list clusters: %w", err)
 	}
-	now := r.clients.Clock.Now()
+	now := r.clients.Now()
 	known := make(map[key.Cluster]time.Time, len(seen))
 	ids := make([]key.Cluster, 0, len(seen))
 	for _, z := range seen {
@@ -55,7 +55,7 @@ func (r *Reader) Clusters(ctx context.Context) ([]ClusterInfo, error) {
 			return nil, err
 		}
 		for _, info := range infos {
-			info.listed(known[info.ID], now)
+			info.listed(r.clients.FromList(info.ID, known[info.ID]), r.clients.Clock(info.ID).Now())
 			if info.known() {
 				out = append(out, info)
 			}
@@ -75,13 +75,13 @@ func (r *Reader) Cluster(ctx context.Context, c key.Cluster) (ClusterInfo, error
 	if err := batchError(err); err != nil {
 		return ClusterInfo{}, fmt.Errorf("read cluster: %w", err)
 	}
-	listed, _ := key.SeenAt(score, r.clients.Clock.Now())
+	listed, _ := key.SeenAt(score, r.clients.Now())
 	infos, err := r.read(ctx, []key.Cluster{c})
 	if err != nil {
 		return ClusterInfo{}, err
 	}
 	info := infos[0]
-	info.listed(listed, r.clients.Clock.Now())
+	info.listed(r.clients.FromList(c, listed), r.clients.Clock(c).Now())
 	if !info.known() {
 		return ClusterInfo{}, fault.New(fault.ClusterUnknown, "no cluster %s was ever seen", c)
 	}
@@ -129,7 +129,7 @@ func (r *Reader) read(ctx context.Context, ids []key.Cluster) ([]ClusterInfo, er
 		if err := r.parseMeta(&info, metas[i].Val()); err != nil {
 			r.cfg.Logger.WarnContext(ctx, "the meta of a cluster cannot be read", "cluster", id, "error", err)
 		}
-		info.judge(r.clients.Clock.Now())
+		info.judge(r.clients.Clock(id).Now())
 		out[i] = info
 	}
 	return out, nil
@@ -137,7 +137,7 @@ func (r *Reader) read(ctx context.Context, ids []key.Cluster) ([]ClusterInfo, er
 
 // parseAgents reads beats; what is not one is left out and logged.
 func (r *Reader) parseAgents(ctx context.Context, c key.Cluster, entries map[string]string) []AgentInfo {
-	now := r.clients.Clock.Now()
+	now := r.clients.Clock(c).Now()
 	agents := make([]AgentInfo, 0, min(len(entries), maxAgents))
 	for instance, value := range entries {
 		if len(agents) == maxAgents {
@@ -182,9 +182,10 @@ func (r *Reader) parseMeta(info *ClusterInfo, entries map[string]string) error {
 	if err != nil {
 		return err
 	}
+	now := r.clients.Clock(info.ID).Now()
 	sections := make(map[model.Section]SectionMeta, len(names))
 	for _, name := range names {
-		if sections[name], err = r.parseSection(m, name); err != nil {
+		if sections[name], err = r.parseSection(m, name, now); err != nil {
 			return err
 		}
 	}

@@ -20,7 +20,7 @@ import (
 // putBeat writes a beat that is age old.
 func (r *rig) putBeat(c key.Cluster, instance string, age time.Duration, b beat.Beat) {
 	r.t.Helper()
-	value, err := b.Value(r.clients.Clock.Now().Add(-age))
+	value, err := b.Value(r.clients.Now().Add(-age))
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -46,15 +46,15 @@ func TestWhyASectionIsMissing(t *testing.T) {
 		{"agent just started", func(r *rig) { r.putBeat(cluster, "a1", 0, beat.Beat{}) }, fault.NotReady, "first snapshot"},
 		{"section not collected", func(r *rig) { r.publish(r.writer(nil), good(r.t, "other", 1)) }, fault.NotReady, "not been collected yet"},
 		{"agent died", func(r *rig) {
-			at := r.clients.Clock.Now().Add(-2 * time.Minute)
+			at := r.clients.Now().Add(-2 * time.Minute)
 			r.putBeat(cluster, "a1", 90*time.Second, beat.Beat{PublishedAt: at, Interval: 10 * time.Second})
 		}, fault.SnapshotExpired, "expired at"},
 		{"agent lives and does not publish", func(r *rig) {
-			at := r.clients.Clock.Now().Add(-2 * time.Minute)
+			at := r.clients.Now().Add(-2 * time.Minute)
 			r.putBeat(cluster, "a1", 0, beat.Beat{PublishedAt: at, Interval: 10 * time.Second})
 		}, fault.SnapshotExpired, "last wrote at"},
 		{"emptied a moment ago", func(r *rig) {
-			r.putBeat(cluster, "a1", 0, beat.Beat{PublishedAt: r.clients.Clock.Now(), Interval: 10 * time.Second})
+			r.putBeat(cluster, "a1", 0, beat.Beat{PublishedAt: r.clients.Now(), Interval: 10 * time.Second})
 		}, fault.NotReady, "Redis lost"},
 		{"seen days ago", func(r *rig) {
 			r.putScore(float64(time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC).UnixMilli()))
@@ -62,7 +62,7 @@ func TestWhyASectionIsMissing(t *testing.T) {
 		{"a score that is no time", func(r *rig) { r.putScore(-1) }, fault.ClusterUnknown, "ever seen"},
 		{"a score from the future", func(r *rig) { r.putScore(math.Inf(1)) }, fault.ClusterUnknown, "ever seen"},
 		{"Redis's clock was set back", func(r *rig) {
-			r.putBeat(cluster, "a1", 0, beat.Beat{PublishedAt: r.clients.Clock.Now().Add(time.Hour), Interval: 10 * time.Second})
+			r.putBeat(cluster, "a1", 0, beat.Beat{PublishedAt: r.clients.Now().Add(time.Hour), Interval: 10 * time.Second})
 		}, fault.SnapshotExpired, "expired at"},
 		{"other layout", func(r *rig) {
 			r.publish(r.writer(nil), good(r.t, "a", 1))
@@ -208,7 +208,7 @@ func TestStatus(t *testing.T) {
 	if got := status(); got != snapshot.Online {
 		t.Errorf("with a beat: %s", got)
 	}
-	r.do(r.admin.HSet(t.Context(), cluster.Meta(), key.MetaAt, milli(r.clients.Clock.Now().Add(-31*time.Second))))
+	r.do(r.admin.HSet(t.Context(), cluster.Meta(), key.MetaAt, milli(r.clients.Now().Add(-31*time.Second))))
 	if got := status(); got != snapshot.Stale {
 		t.Errorf("published 3 intervals ago: %s", got)
 	}

@@ -68,7 +68,7 @@ type gatherer struct {
 // event puts a cluster on the list that published, also one that should be there:
 // Redis may have been emptied since the last look.
 func (g *gatherer) event(ctx context.Context, c key.Cluster) {
-	now := g.reader.clients.Clock.Now()
+	now := g.reader.clients.Now()
 	if now.Sub(g.seen[c]).Abs() < eventsApart {
 		return
 	}
@@ -108,7 +108,7 @@ func (g *gatherer) write(ctx context.Context, clusters map[key.Cluster]time.Time
 // prune forgets who was silent for long, and entries from the future, which
 // ZADD GT would keep for ever.
 func (g *gatherer) prune(ctx context.Context) error {
-	oldest, newest := key.SeenBetween(g.reader.clients.Clock.Now())
+	oldest, newest := key.SeenBetween(g.reader.clients.Now())
 	_, err := g.reader.clients.Normal.Pipelined(ctx, func(p redis.Pipeliner) error {
 		p.ZRemRangeByScore(ctx, key.Clusters, "-inf", "("+strconv.FormatInt(oldest.UnixMilli(), 10))
 		p.ZRemRangeByScore(ctx, key.Clusters, "("+strconv.FormatInt(newest.UnixMilli(), 10), "+inf")
@@ -148,14 +148,18 @@ func (r *Reader) beatsOf(ctx context.Context, keys []string, newest map[key.Clus
 	if err := batchError(err); err != nil {
 		return fmt.Errorf("read beats: %w", err)
 	}
-	now := r.clients.Clock.Now()
 	for c, answer := range answers {
+		now := r.clients.Clock(c).Now()
+		var last time.Time
 		for _, value := range answer.Val() {
 			// What is not a beat is reported by whoever reads the cluster.
 			_, at, err := beat.Decode(value)
-			if err == nil && at.After(newest[c]) && !at.After(now.Add(key.BeatExpiry)) {
-				newest[c] = at
+			if err == nil && at.After(last) && !at.After(now.Add(key.BeatExpiry)) {
+				last = at
 			}
+		}
+		if !last.IsZero() {
+			newest[c] = r.clients.ToList(c, last)
 		}
 	}
 	return nil

@@ -75,7 +75,7 @@ func (m metaMap) milli(field string) (time.Time, error) {
 }
 
 // parseSection reads what meta says of a section, as of now.
-func (r *Reader) parseSection(m metaMap, name model.Section) (SectionMeta, error) {
+func (r *Reader) parseSection(m metaMap, name model.Section, now time.Time) (SectionMeta, error) {
 	if err := m.checkSchema(); err != nil {
 		return SectionMeta{}, err
 	}
@@ -118,7 +118,7 @@ func (r *Reader) parseSection(m metaMap, name model.Section) (SectionMeta, error
 	s.Error = boundText(m[field(key.FieldError)], maxError)
 	s.Hash = boundText(m[field(key.FieldHash)], maxSectionName)
 	if !s.At.IsZero() {
-		s.Age = r.clients.Clock.Now().Sub(s.At)
+		s.Age = now.Sub(s.At)
 	}
 	// In the future lies what was collected before Redis's clock was set back.
 	s.Stale = s.Error != "" || s.Interval > 0 && s.Age.Abs() > staleIntervals*s.Interval

@@ -91,7 +91,7 @@ func (r *Reader) section(ctx context.Context, c key.Cluster, name model.Section)
 		return Section{}, fmt.Errorf("read section: %w", err)
 	}
 	m := metaOf(fields, meta.Val())
-	parsed, err := r.parseSection(m, name)
+	parsed, err := r.parseSection(m, name, r.clients.Clock(c).Now())
 	if err != nil {
 		return Section{}, err
 	}
@@ -113,7 +113,7 @@ func (r *Reader) section(ctx context.Context, c key.Cluster, name model.Section)
 	if err != nil {
 		return Section{}, err
 	}
-	now := r.clients.Clock.Now()
+	now := r.clients.Clock(c).Now()
 	return Section{
 		Data: plain, Meta: parsed,
 		Status: statusOf(takesCommands(beats.Val(), now), parsed.PublishedAt, millis(interval), now),

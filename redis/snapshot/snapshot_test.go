@@ -117,7 +117,7 @@ func TestPublishAndRead(t *testing.T) {
 	if _, err := events.Receive(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	before := r.clients.Clock.Now()
+	before := r.clients.Now()
 	p := r.publish(w, good(t, "metrics.nodes", []int{1, 2}), good(t, "slo.edges", []string{}))
 	if diff := cmp.Diff(names("metrics.nodes", "slo.edges"), p.Written); diff != "" {
 		t.Errorf("written (-want +got)\n%s", diff)

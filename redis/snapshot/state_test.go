@@ -22,7 +22,7 @@ func TestStates(t *testing.T) {
 		Expired time.Duration // ago; 0 when it has not
 	}
 	ago := func(r *rig, d time.Duration) beat.Beat {
-		return beat.Beat{PublishedAt: r.clients.Clock.Now().Add(-d), Interval: interval}
+		return beat.Beat{PublishedAt: r.clients.Now().Add(-d), Interval: interval}
 	}
 	for name, tt := range map[string]struct {
 		setup func(*rig)
@@ -56,7 +56,7 @@ func TestStates(t *testing.T) {
 		"Redis lost it": {func(r *rig) { r.putBeat(cluster, "a1", 0, ago(r, interval)) },
 			state{snapshot.Stale, snapshot.SnapshotLost, 0}},
 		"only the list knows it": {func(r *rig) {
-			r.putScore(float64(r.clients.Clock.Now().Add(-time.Hour).UnixMilli()))
+			r.putScore(float64(r.clients.Now().Add(-time.Hour).UnixMilli()))
 		}, state{snapshot.Offline, snapshot.SnapshotExpired, time.Hour}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -69,12 +69,12 @@ func TestStates(t *testing.T) {
 			}
 			got := state{info.Status, info.State, 0}
 			if !info.ExpiredAt.IsZero() {
-				got.Expired = r.clients.Clock.Now().Sub(info.ExpiredAt).Truncate(time.Minute)
+				got.Expired = r.clients.Now().Sub(info.ExpiredAt).Truncate(time.Minute)
 			}
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("state (-want +got)\n%s", diff)
 			}
-			if info.LastSeen.After(r.clients.Clock.Now().Add(key.BeatExpiry)) {
+			if info.LastSeen.After(r.clients.Now().Add(key.BeatExpiry)) {
 				t.Errorf("last seen in the future: %s", info.LastSeen)
 			}
 			if section, err := r.reader.Section(t.Context(), cluster, "a"); (err == nil) != (info.State == snapshot.SnapshotLive) ||
@@ -91,7 +91,7 @@ func TestCollectedInTheFuture(t *testing.T) {
 	r := newRig(t)
 	w := r.writer(nil)
 	r.publish(w, good(t, "a", 1))
-	r.do(r.admin.HSet(t.Context(), cluster.Meta(), "a.at", milli(r.clients.Clock.Now().Add(time.Hour))))
+	r.do(r.admin.HSet(t.Context(), cluster.Meta(), "a.at", milli(r.clients.Now().Add(time.Hour))))
 	if m := r.section("a").Meta; !m.Stale || m.Age != 0 {
 		t.Errorf("meta = %+v, want a stale one", m)
 	}

@@ -217,7 +217,8 @@ var errLost = errors.New("snapshot: Redis does not hold what was published")
 
 func (w *Writer) send(ctx context.Context) (Published, error) {
 	p := w.plan()
-	sent := w.clients.Clock.Here()
+	clock := w.clients.Clock(w.cfg.Cluster)
+	sent := clock.Here()
 	result, err := w.publish.Run(ctx, w.clients.Normal, []string{w.cfg.Cluster.Snapshot(), w.cfg.Cluster.Meta()}, p.args()...)
 	if err != nil {
 		return Published{}, fmt.Errorf("publish: %w", err)
@@ -236,7 +237,7 @@ func (w *Writer) send(ctx context.Context) (Published, error) {
 		return Published{}, fmt.Errorf("publish: %w", err)
 	}
 	w.seq, w.published = n[0], conn.Time(n[1], n[2])
-	w.clients.Clock.Observe(sent, w.published)
+	clock.Observe(sent, w.published)
 	for _, s := range w.sections {
 		s.commit()
 	}
@@ -276,7 +277,7 @@ func (w *Writer) plan() *plan {
 			w.cfg.Cluster.Events(), ttl.Milliseconds(), key.SchemaVersion,
 			w.cfg.Instance, (w.cfg.Interval * key.LeaseIntervals).Milliseconds(), w.seq,
 		},
-		clock: w.clients.Clock, defaultInterval: w.cfg.Interval,
+		clock: w.clients.Clock(w.cfg.Cluster), defaultInterval: w.cfg.Interval,
 	}
 	p.fields = append(p.fields,
 		key.MetaAgent, w.cfg.Instance, key.MetaVersion, w.cfg.Version, key.MetaInterval, w.cfg.Interval.Milliseconds())
