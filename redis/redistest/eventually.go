@@ -7,7 +7,7 @@ import (
 
 // patience is how long Eventually waits before it gives up; no test that passes
 // comes near it.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // Eventually polls cond until it is true and fails the test when it never is.
 func Eventually(tb testing.TB, what string, cond func() bool) {

@@ -1,6 +1,8 @@
-// Package redistest starts a real redis-server for a test: on a free port of
+// Package redistest starts real redis-servers for a test: on free ports of
 // 127.0.0.1 or on a unix socket, without persistence, gone when the test ends.
-// It can be stopped, restarted (empty), frozen and emptied, for tests of faults.
+// They can be stopped, restarted (empty), frozen and emptied, for tests of faults;
+// alone (Start), as a primary with replicas and Sentinels (StartSentinels) or as a
+// Redis Cluster (StartCluster), with TLS (WithTLS) or without.
 package redistest
 
 import (
@@ -13,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -32,10 +35,16 @@ type Server struct {
 	path   string
 	socket string   // "" for TCP
 	port   int      // 0 for a socket
+	bus    int      // port of the cluster's own talk; 0 for a server that is in none
 	extra  []string // more arguments
+	certs  *Certificates
+	// monitor makes it a Sentinel: the lines of its configuration.
+	monitor []string
+	dir     string // of its files
 
 	mu     sync.Mutex
 	proc   *process
+	frozen bool
 	output bytes.Buffer // of the last start, for error messages
 }
 
@@ -54,11 +63,7 @@ func WithArgs(args ...string) Option {
 // no redis-server in PATH: what is tested here cannot be tested without one.
 func Start(tb testing.TB, opts ...Option) *Server {
 	tb.Helper()
-	path, err := exec.LookPath("redis-server")
-	if err != nil {
-		tb.Fatal("redis-server is not in PATH; the tests need a real one: apt-get install redis-server, or brew install redis")
-	}
-	s := &Server{t: tb, path: path}
+	s := &Server{t: tb, path: serverPath(tb)}
 	for _, opt := range opts {
 		opt(s)
 	}
@@ -75,9 +80,26 @@ func Start(tb testing.TB, opts ...Option) *Server {
 		})
 		s.socket = filepath.Join(dir, "s")
 	}
-	tb.Cleanup(s.stop)
-	s.start()
+	s.launch()
 	return s
+}
+
+// launch starts a new server, which is gone when the test ends.
+func (s *Server) launch() {
+	s.t.Helper()
+	s.dir = s.t.TempDir()
+	s.t.Cleanup(s.stop)
+	s.start()
+}
+
+// serverPath is where redis-server is.
+func serverPath(tb testing.TB) string {
+	tb.Helper()
+	path, err := exec.LookPath("redis-server")
+	if err != nil {
+		tb.Fatal("redis-server is not in PATH; the tests need a real one: apt-get install redis-server, or brew install redis")
+	}
+	return path
 }
 
 // Addr is host:port, or the path of the socket.
@@ -93,7 +115,14 @@ func (s *Server) URL() string {
 	if s.socket != "" {
 		return "unix://" + s.socket
 	}
-	return "redis://" + s.Addr()
+	return s.scheme() + "://" + s.Addr()
+}
+
+func (s *Server) scheme() string {
+	if s.certs != nil {
+		return "rediss"
+	}
+	return "redis"
 }
 
 // Client returns a plain client that is closed with the test.
@@ -114,7 +143,8 @@ func (s *Server) newClient() *redis.Client {
 		network = "unix"
 	}
 	return redis.NewClient(&redis.Options{
-		Network: network, Addr: s.Addr(), MaxRetries: -1, DialerRetries: 1, DisableIdentity: true, PipelinePoolSize: -1,
+		TLSConfig: s.certs.client(),
+		Network:   network, Addr: s.Addr(), MaxRetries: -1, DialerRetries: 1, DisableIdentity: true, PipelinePoolSize: -1,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	})
 }
@@ -164,6 +194,7 @@ func (s *Server) signal(sig syscall.Signal) {
 	if err := s.proc.signal(sig); err != nil {
 		s.t.Fatalf("redistest: %v: %v", sig, err)
 	}
+	s.frozen = sig == syscall.SIGSTOP
 }
 
 func (s *Server) stop() {
@@ -171,7 +202,7 @@ func (s *Server) stop() {
 	defer s.mu.Unlock()
 	if s.proc != nil {
 		s.proc.kill()
-		s.proc = nil
+		s.proc, s.frozen = nil, false
 	}
 }
 
@@ -183,7 +214,7 @@ func (s *Server) start() {
 	var err error
 	for range 5 {
 		if choose {
-			if s.port, err = freePort(); err != nil {
+			if err = s.choosePorts(); err != nil {
 				s.t.Fatalf("redistest: %v", err)
 			}
 		}
@@ -194,16 +225,64 @@ func (s *Server) start() {
 	s.t.Fatalf("redistest: %v\n%s", err, s.output.String())
 }
 
-func (s *Server) tryStart() error {
+// choosePorts chooses free ones, and writes a Sentinel's configuration, which it
+// rewrites itself while it runs.
+func (s *Server) choosePorts() (err error) {
+	if s.port, err = freePort(); err != nil {
+		return err
+	}
+	if s.bus != 0 {
+		if s.bus, err = freePort(); err != nil {
+			return err
+		}
+	}
+	if s.monitor == nil {
+		return nil
+	}
+	lines := append([]string{"bind 127.0.0.1", "dir " + s.dir}, s.monitor...)
+	for name, value := range s.ports() {
+		lines = append(lines, name+" "+value)
+	}
+	return os.WriteFile(s.sentinelConfig(), []byte(strings.Join(lines, "\n")+"\n"), 0o600)
+}
+
+func (s *Server) sentinelConfig() string { return filepath.Join(s.dir, "sentinel.conf") }
+
+// ports are the directives for the port, with TLS or without.
+func (s *Server) ports() map[string]string {
+	port := strconv.Itoa(s.port)
+	if s.certs == nil {
+		return map[string]string{"port": port}
+	}
+	return map[string]string{
+		"port": "0", "tls-port": port, "tls-replication": "yes", "tls-cluster": "yes",
+		"tls-ca-cert-file": s.certs.CAFile, "tls-cert-file": s.certs.ServerCertFile, "tls-key-file": s.certs.ServerKeyFile,
+	}
+}
+
+func (s *Server) args() []string {
+	if s.monitor != nil {
+		return []string{s.sentinelConfig(), "--sentinel"}
+	}
 	args := []string{
-		"--bind", "127.0.0.1", "--port", strconv.Itoa(s.port), "--save", "", "--appendonly", "no",
-		"--daemonize", "no", "--databases", "1", "--dir", os.TempDir(),
+		"--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
+		"--daemonize", "no", "--databases", "1", "--dir", s.dir,
+	}
+	for name, value := range s.ports() {
+		args = append(args, "--"+name, value)
 	}
 	if s.socket != "" {
 		args = append(args, "--unixsocket", s.socket)
 	}
+	if s.bus != 0 {
+		args = append(args, "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(s.bus))
+	}
+	return append(args, s.extra...)
+}
+
+func (s *Server) tryStart() error {
 	s.output.Reset()
-	proc, err := startProcess(s.path, append(args, s.extra...), &s.output)
+	proc, err := startProcess(s.path, s.args(), &s.output)
 	if err != nil {
 		return fmt.Errorf("start %s: %w", s.path, err)
 	}
