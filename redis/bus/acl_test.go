@@ -15,7 +15,7 @@ import (
 
 // agentACL is what an agent needs, and nothing outside its cluster's keys.
 const agentACL = "resetkeys resetchannels -@all ~atlhyper:{east}:* &atlhyper:{east}:* " +
-	"+hset +hdel +hget +hgetall +hexists +hlen +del +exists +expire +pexpire +pttl " +
+	"+set +hset +hdel +hget +hgetall +hexists +hlen +del +exists +expire +pexpire +pttl " +
 	"+lmove +blmove +lpush +rpush +lrange +lrem +publish +subscribe +unsubscribe " +
 	"+multi +exec +evalsha +eval +time +ping +client|setname"
 

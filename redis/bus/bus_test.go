@@ -269,7 +269,7 @@ func TestManyWaitsNeedFewConnections(t *testing.T) {
 		<-gate
 		return echo(ctx, cmd)
 	}})
-	client := r.client(bus.ClientConfig{MaxQueue: waits})
+	client := r.client(bus.ClientConfig{MaxQueue: waits, MaxClusterWaiters: waits})
 	errs := make(chan error, waits)
 	for i := range waits {
 		go func() {
@@ -282,7 +282,7 @@ func TestManyWaitsNeedFewConnections(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := count(clients, "name=master"); n > 40 {
+	if n := count(clients, "name=master"); n > 32 {
 		t.Errorf("%d connections for %d waits", n, waits)
 	}
 	close(gate)

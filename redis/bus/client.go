@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -11,9 +12,12 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/atlhyper/observe/redis/beat"
 	"github.com/atlhyper/observe/redis/conn"
 	"github.com/atlhyper/observe/redis/key"
+	"github.com/atlhyper/observe/redis/metric"
 	"github.com/atlhyper/observe/shared/codec"
 	"github.com/atlhyper/observe/shared/detail"
 	"github.com/atlhyper/observe/shared/fault"
@@ -26,16 +30,24 @@ type ClientConfig struct {
 	Replica string
 	// MaxWaiters bounds the requests of this replica that wait. 0 means 1,000.
 	MaxWaiters int
+	// MaxClusterWaiters bounds those that wait for one cluster, so that one that is slow
+	// takes nothing from the others. 0 means a quarter of MaxWaiters.
+	MaxClusterWaiters int
 	// MaxQueue bounds the commands of one cluster that no agent has taken yet.
 	// 0 means 256.
 	MaxQueue int
 	// MaxReplyBytes bounds a reply. 0 means 16 MiB.
 	MaxReplyBytes int
+	// MaxFetchBytes bounds the replies that are on their way from Redis at a time.
+	// 0 means 64 MiB; at least MaxReplyBytes.
+	MaxFetchBytes int
 	// MaxTimeout bounds Request.Timeout. 0 means 60 s.
 	MaxTimeout time.Duration
 	// SweepInterval is between the looks for replies whose announcement was lost.
 	// 0 means 1 s.
 	SweepInterval time.Duration
+	// Metrics gets what the client counts. nil means none.
+	Metrics prometheus.Registerer
 	// Logger is told of lost and found subscriptions and bad replies. nil means none.
 	Logger *slog.Logger
 }
@@ -63,6 +75,8 @@ type Client struct {
 	started  atomic.Bool
 	parting  sync.WaitGroup // commands being taken back
 	outage   conn.Outage
+	stats    *clientStats
+	waited   prometheus.Histogram
 }
 
 // NewClient checks the configuration.
@@ -70,20 +84,40 @@ func NewClient(clients *conn.Clients, cfg ClientConfig) (*Client, error) {
 	if err := key.ValidateInstance(cfg.Replica); err != nil {
 		return nil, fmt.Errorf("bus: replica: %w", err)
 	}
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	stats := new(clientStats)
+	c := &Client{
+		clients: clients, cfg: cfg,
+		push: conn.NewScript(beat.Lua, pushLua), takeBack: conn.NewScript(takeBackLua),
+		fetcher: newFetcher(clients, cfg, stats),
+		outage:  conn.Outage{Logger: cfg.Logger, What: "looking for replies"},
+		stats:   stats,
+		waited:  metric.Seconds("master_request_wait_seconds", "How long detail requests waited, whatever came of them."),
+	}
+	return c, c.register()
+}
+
+// withDefaults fills in what is not set and checks the numbers.
+func (cfg ClientConfig) withDefaults() (ClientConfig, error) {
 	for _, f := range []struct {
 		name  string
 		value *int
 		or    int
 	}{
-		{"MaxWaiters", &cfg.MaxWaiters, 1000},
+		{"MaxWaiters", &cfg.MaxWaiters, defaultWaiters},
+		{"MaxClusterWaiters", &cfg.MaxClusterWaiters, max(1, cmp.Or(cfg.MaxWaiters, defaultWaiters)/4)},
 		{"MaxQueue", &cfg.MaxQueue, 256},
 		{"MaxReplyBytes", &cfg.MaxReplyBytes, 16 << 20},
+		{"MaxFetchBytes", &cfg.MaxFetchBytes, max(64<<20, cfg.MaxReplyBytes)},
 	} {
 		if *f.value == 0 {
 			*f.value = f.or
 		}
 		if *f.value < 1 {
-			return nil, fmt.Errorf("bus: %s %d is less than 1", f.name, *f.value)
+			return cfg, fmt.Errorf("bus: %s %d is less than 1", f.name, *f.value)
 		}
 	}
 	if cfg.MaxTimeout == 0 {
@@ -95,13 +129,13 @@ func NewClient(clients *conn.Clients, cfg ClientConfig) (*Client, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Client{
-		clients: clients, cfg: cfg,
-		push: conn.NewScript(beat.Lua, pushLua), takeBack: conn.NewScript(takeBackLua),
-		fetcher: newFetcher(clients, cfg),
-		outage:  conn.Outage{Logger: cfg.Logger, What: "looking for replies"},
-	}, nil
+	if cfg.MaxFetchBytes < cfg.MaxReplyBytes {
+		return cfg, fmt.Errorf("bus: MaxFetchBytes %d is less than MaxReplyBytes %d", cfg.MaxFetchBytes, cfg.MaxReplyBytes)
+	}
+	return cfg, nil
 }
+
+const defaultWaiters = 1000
 
 // Do asks the agents of a cluster and waits for the reply. Errors are *fault.Error:
 //
@@ -123,38 +157,51 @@ func (c *Client) Do(ctx context.Context, cluster key.Cluster, req Request) (Repl
 	if err := ctx.Err(); err != nil {
 		return Reply{}, err
 	}
+	began := time.Now()
+	defer func() { c.waited.Observe(time.Since(began).Seconds()) }()
 	ask, err := c.newAsk(cluster, req)
 	if err != nil {
 		return Reply{}, err
 	}
-	if !c.fetcher.add(ask) {
-		return Reply{}, fault.New(fault.QueueFull, "%d requests wait on this replica already", c.cfg.MaxWaiters).After(time.Second)
+	if err := c.fetcher.add(ask); err != nil {
+		return Reply{}, err
 	}
 	timer := time.NewTimer(req.Timeout)
 	defer timer.Stop()
-	if err := c.send(ctx, ask, req.Timeout); err != nil {
-		// When no answer came, the command may be in the list all the same.
-		switch {
-		case ctx.Err() != nil:
-			c.abandon(ctx, ask)
-			return Reply{}, ctx.Err()
-		case fault.Is(err, fault.StoreUnavailable):
-			c.abandon(ctx, ask)
-		default:
-			c.fetcher.remove(ask)
-		}
-		return Reply{}, err
-	}
-	select {
-	case got := <-ask.got:
+	shared, err := c.send(ctx, ask, req.Timeout)
+	switch {
+	case err == nil && shared == nil:
+		return c.await(ctx, ask, timer.C, req.Timeout)
+	case err == nil:
 		c.fetcher.remove(ask)
-		return got.reply, got.err
-	case <-ctx.Done():
+		return *shared, nil
+	case ctx.Err() != nil:
+		// No answer came: the command may be in the list all the same.
 		c.abandon(ctx, ask)
 		return Reply{}, ctx.Err()
-	case <-timer.C:
+	case fault.Is(err, fault.StoreUnavailable):
 		c.abandon(ctx, ask)
-		return Reply{}, fault.New(fault.Timeout, "the agents of cluster %s did not answer within %s", cluster, req.Timeout)
+	default:
+		c.fetcher.remove(ask)
+	}
+	return Reply{}, err
+}
+
+// await waits for the reply to a command that was pushed.
+func (c *Client) await(ctx context.Context, a *ask, timeout <-chan time.Time, after time.Duration) (Reply, error) {
+	select {
+	case got := <-a.got:
+		c.fetcher.remove(a)
+		c.stats.ended(got)
+		return got.reply, got.err
+	case <-ctx.Done():
+		c.stats.canceled.Add(1)
+		c.abandon(ctx, a)
+		return Reply{}, ctx.Err()
+	case <-timeout:
+		c.stats.timedOut.Add(1)
+		c.abandon(ctx, a)
+		return Reply{}, fault.New(fault.Timeout, "the agents of cluster %s did not answer within %s", a.cluster, after)
 	}
 }
 
@@ -173,7 +220,12 @@ type ask struct {
 	cluster key.Cluster
 	id      string
 	raw     []byte
-	got     chan outcome // holds one
+	result  string        // key of a shared reply; "" for a kind that has none
+	ttl     time.Duration // of it
+	got     chan outcome  // holds one
+	// fetching is true while the reply is read: a sweep does not read a large one
+	// again that is still on its way.
+	fetching atomic.Bool
 }
 
 type outcome struct {
@@ -188,7 +240,7 @@ func (c *Client) newAsk(cluster key.Cluster, req Request) (*ask, error) {
 	}
 	cmd := Command{
 		V: Version, ID: hex.EncodeToString(random[:]), Kind: req.Kind, Params: req.Params,
-		Deadline: c.clients.Clock.Now().Add(req.Timeout).UnixMilli(),
+		Deadline: c.clients.Clock(cluster).Now().Add(req.Timeout).UnixMilli(),
 		Replica:  c.cfg.Replica, Traceparent: bounded(req.Traceparent, maxTraceparent),
 	}
 	raw, err := codec.Encode(cmd)
@@ -198,77 +250,9 @@ func (c *Client) newAsk(cluster key.Cluster, req Request) (*ask, error) {
 	if len(raw) > MaxCommandBytes {
 		return nil, fault.New(fault.BadRequest, "the request has %d bytes, more than %d", len(raw), MaxCommandBytes)
 	}
-	return &ask{cluster: cluster, id: cmd.ID, raw: raw, got: make(chan outcome, 1)}, nil
-}
-
-// What pushLua says.
-const (
-	pushed     = 1
-	noLive     = 2 // there are agents, none of them live
-	noAgents   = 3 // there never were, or long ago
-	pushedFull = 4
-)
-
-// pushLua appends a command if an agent is live and there is room.
-//
-//	KEYS[1] commands  KEYS[2] agents
-//	ARGV    command, most in the list, expiry of beats in ms, TTL in ms
-//	result  {1 pushed | 2 no live agent | 3 no agents | 4 full, seconds, microseconds of TIME}
-const pushLua = `
-local seconds, micros = now_parts()
-local now, live = now_ms(), false
-local beats = redis.call('HVALS', KEYS[2])
-for _, value in ipairs(beats) do
-  if beat_live(value, now, tonumber(ARGV[3])) == 'r' then live = true; break end
-end
-if not live then return {#beats > 0 and 2 or 3, seconds, micros} end
-if redis.call('LLEN', KEYS[1]) >= tonumber(ARGV[2]) then return {4, seconds, micros} end
-redis.call('RPUSH', KEYS[1], ARGV[1])
-redis.call('PEXPIRE', KEYS[1], math.max(redis.call('PTTL', KEYS[1]), tonumber(ARGV[4])))
-return {1, seconds, micros}
-`
-
-func (c *Client) send(ctx context.Context, a *ask, timeout time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	sent := c.clients.Clock.Here()
-	result, err := c.push.Run(ctx, c.clients.Normal, []string{a.cluster.Commands(), a.cluster.Agents()},
-		a.raw, c.cfg.MaxQueue, key.BeatExpiry.Milliseconds(), (timeout + key.Grace).Milliseconds())
-	if err != nil {
-		return fmt.Errorf("push: %w", err)
-	}
-	n, err := conn.Ints(result, 3)
-	if err != nil {
-		return fault.Wrap(err, fault.Internal, "internal error")
-	}
-	c.clients.Clock.Observe(sent, conn.Time(n[1], n[2]))
-	switch n[0] {
-	case pushed:
-		return nil
-	case pushedFull:
-		return fault.New(fault.QueueFull, "%d commands wait for the agents of cluster %s already", c.cfg.MaxQueue, a.cluster).After(time.Second)
-	case noLive:
-		return offline(a.cluster)
-	default:
-		return c.unknownOrOffline(ctx, a.cluster)
-	}
-}
-
-func offline(cluster key.Cluster) error {
-	return fault.New(fault.AgentOffline, "no agent of cluster %s is online", cluster).After(key.BeatInterval)
-}
-
-func (c *Client) unknownOrOffline(ctx context.Context, cluster key.Cluster) error {
-	known, err := c.clients.Normal.ZMScore(ctx, key.Clusters, string(cluster)).Result()
-	if err := conn.Unavailable(err); err != nil {
-		return fmt.Errorf("look up cluster: %w", err)
-	}
-	if len(known) == 1 {
-		if _, seen := key.SeenAt(known[0], c.clients.Clock.Now()); seen {
-			return offline(cluster)
-		}
-	}
-	return fault.New(fault.ClusterUnknown, "no cluster %s was ever seen", cluster)
+	a := &ask{cluster: cluster, id: cmd.ID, raw: raw, got: make(chan outcome, 1)}
+	a.result, a.ttl, _ = resultKey(cluster, req.Kind, req.Params)
+	return a, nil
 }
 
 // takeBackLua takes a command off the list, or tells the agents that nobody waits

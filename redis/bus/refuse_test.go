@@ -55,7 +55,7 @@ func TestQueueAndWaitersAreBounded(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.beat("a1")
-	client := r.client(bus.ClientConfig{MaxQueue: 3, MaxWaiters: 4})
+	client := r.client(bus.ClientConfig{MaxQueue: 3, MaxWaiters: 5, MaxClusterWaiters: 4})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 3)
 	for range 3 {

@@ -7,8 +7,6 @@ import (
 	"runtime/debug"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/atlhyper/observe/redis/conn"
 	"github.com/atlhyper/observe/redis/key"
 	"github.com/atlhyper/observe/shared/codec"
@@ -78,7 +76,9 @@ func (s *Server) execute(ctx context.Context, c claim, returned chan<- struct{})
 			reply = ended(ctx)
 		}
 	}
-	reply.TookMs = float64(time.Since(began).Microseconds()) / 1000
+	took := time.Since(began)
+	s.took.Observe(took.Seconds())
+	reply.TookMs = float64(took.Microseconds()) / 1000
 	return reply
 }
 
@@ -107,41 +107,77 @@ func (s *Server) guarded(ctx context.Context, cmd Command) (reply Reply) {
 	return s.cfg.Handle(ctx, cmd)
 }
 
+// answerLua delivers a reply unless the command was answered before: by this agent,
+// whose connection was cut before it heard so, or by one that took the command back
+// while this one was frozen. In any case the command leaves the claimed list.
+//
+//	KEYS[1] reply:<id>  KEYS[2] claimed:<instance>  KEYS[3] answered:<id>
+//	KEYS[4] result:<hash>, when the reply is shared
+//	ARGV    reply, TTL of reply and mark in ms, command, instance, id, channel of the
+//	        replica or "", TTL of the result in ms
+//	result  {1 delivered | 0 answered before}
+const answerLua = `
+redis.call('LREM', KEYS[2], 0, ARGV[3])
+if not redis.call('SET', KEYS[3], ARGV[4], 'NX', 'PX', ARGV[2]) then return {0} end
+redis.call('RPUSH', KEYS[1], ARGV[1])
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+if KEYS[4] then redis.call('SET', KEYS[4], ARGV[1], 'PX', ARGV[7]) end
+if ARGV[6] ~= '' then redis.call('PUBLISH', ARGV[6], ARGV[5]) end
+return {1}
+`
+
 // answer delivers the reply, again and again until it is of no use any more: the
 // command leaves the claimed list in the same step, so it is answered or still
 // there.
 func (s *Server) answer(ctx context.Context, c claim, reply Reply) {
-	data := s.encode(ctx, c.cmd, reply)
-	cluster := s.cfg.Cluster
-	announce := key.ValidateInstance(c.cmd.Replica) == nil
+	reply, data := s.encode(ctx, c.cmd, reply)
+	keys, args := s.answerArgs(c, reply, data)
 	var backoff conn.Backoff
 	for {
-		_, err := s.clients.Normal.TxPipelined(ctx, func(p redis.Pipeliner) error {
-			p.RPush(ctx, cluster.Reply(c.cmd.ID), data)
-			p.PExpire(ctx, cluster.Reply(c.cmd.ID), max(time.Until(c.expires), key.Grace))
-			p.LRem(ctx, s.claimedBy, 0, c.raw)
-			if announce {
-				p.Publish(ctx, cluster.Replies(c.cmd.Replica), c.cmd.ID)
-			}
-			return nil
-		})
+		result, err := s.scripts.answer.Run(ctx, s.clients.Normal, keys, args(time.Until(c.expires))...)
+		var delivered []int64
 		if err == nil {
-			s.stats.answered.Add(1)
-			return
+			delivered, err = conn.Ints(result, 1)
 		}
-		if time.Now().After(c.expires) {
+		switch {
+		case err == nil && delivered[0] == 1:
+			s.stats.answered.Add(1)
+			s.stats.replyBytes.Add(int64(len(data)))
+			return
+		case err == nil:
+			s.stats.answeredBefore.Add(1)
+			return
+		case time.Now().After(c.expires):
 			s.stats.unanswered.Add(1)
-			s.cfg.Logger.WarnContext(ctx, "a reply could not be delivered in time", "id", c.cmd.ID, "error", conn.Unavailable(err))
+			s.cfg.Logger.WarnContext(ctx, "a reply could not be delivered in time", "id", c.cmd.ID, "error", err)
 			return
 		}
 		backoff.Wait(ctx)
 	}
 }
 
-// encode returns the reply's bytes, or those of a refusal when it has none or too
-// many.
-func (s *Server) encode(ctx context.Context, cmd Command, reply Reply) []byte {
-	reply.V, reply.ID, reply.Agent = Version, cmd.ID, s.cfg.Instance
+// answerArgs are the script's; left is until when the reply is of use.
+func (s *Server) answerArgs(c claim, reply Reply, data []byte) (keys []string, args func(left time.Duration) []any) {
+	cluster, channel := s.cfg.Cluster, ""
+	if key.ValidateInstance(c.cmd.Replica) == nil {
+		channel = cluster.Replies(c.cmd.Replica)
+	}
+	keys = []string{cluster.Reply(c.cmd.ID), s.claimedBy, cluster.Answered(c.cmd.ID)}
+	shared, ttl, ok := resultKey(cluster, c.cmd.Kind, c.cmd.Params)
+	if ok && reply.shareable(data) {
+		keys = append(keys, shared)
+	}
+	return keys, func(left time.Duration) []any {
+		return []any{
+			data, max(left, key.Grace).Milliseconds(), c.raw, s.cfg.Instance, c.cmd.ID, channel, ttl.Milliseconds(),
+		}
+	}
+}
+
+// encode returns the reply as it is sent and its bytes, or those of a refusal when
+// it has none or too many.
+func (s *Server) encode(ctx context.Context, cmd Command, reply Reply) (Reply, []byte) {
+	reply.V, reply.ID, reply.Agent, reply.At = Version, cmd.ID, s.cfg.Instance, s.clients.Clock(s.cfg.Cluster).Now().UnixMilli()
 	reply.Message = bounded(reply.Message, maxMessage)
 	if reply.Code != "" {
 		reply.Data = nil
@@ -153,20 +189,25 @@ func (s *Server) encode(ctx context.Context, cmd Command, reply Reply) []byte {
 		reply = refused(reply, fault.New(fault.AgentError, "the result cannot be encoded; the agent's log has the cause"))
 	case len(data) > s.cfg.MaxReplyBytes:
 		s.stats.tooLarge.Add(1)
-		reply = refused(reply, fault.New(fault.ResultTooLarge,
-			"the result has %d bytes, more than %d; use a shorter time range or a lower limit", len(data), s.cfg.MaxReplyBytes))
+		reply = refused(reply, tooLarge(len(data), s.cfg.MaxReplyBytes))
 	default:
-		return data
+		return reply, data
 	}
 	data, err = codec.Encode(reply)
 	if err != nil {
 		// Only text and numbers are left: this is a bug.
 		panic(fmt.Sprintf("bus: encode a refusal: %v", err))
 	}
-	return data
+	return reply, data
+}
+
+// tooLarge says how to get by with less.
+func tooLarge(bytes, most int) *fault.Error {
+	return fault.New(fault.ResultTooLarge,
+		"the result has %d bytes, more than %d; use a shorter time range or a lower limit", bytes, most)
 }
 
 // refused keeps who answered and how long it took.
 func refused(r Reply, err *fault.Error) Reply {
-	return Reply{V: r.V, ID: r.ID, Agent: r.Agent, TookMs: r.TookMs, Code: err.Code, Message: err.Message}
+	return Reply{V: r.V, ID: r.ID, Agent: r.Agent, At: r.At, TookMs: r.TookMs, Code: err.Code, Message: err.Message}
 }

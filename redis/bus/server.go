@@ -9,9 +9,12 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/atlhyper/observe/redis/beat"
 	"github.com/atlhyper/observe/redis/conn"
 	"github.com/atlhyper/observe/redis/key"
+	"github.com/atlhyper/observe/redis/metric"
 )
 
 // ServerConfig says how an agent takes and answers commands.
@@ -36,6 +39,8 @@ type ServerConfig struct {
 	// Handle runs one command; its ctx ends at the deadline or when nobody waits
 	// any more. Of the Reply it sets Code and Message, or Data and Meta. Required.
 	Handle func(ctx context.Context, cmd Command) Reply
+	// Metrics gets what the server counts. nil means none.
+	Metrics prometheus.Registerer
 	// Logger is told of what goes wrong. nil means none.
 	Logger *slog.Logger
 }
@@ -53,6 +58,7 @@ type Server struct {
 	slots   chan struct{} // holds one element for each slot in use
 	ledger  *ledger
 	stats   serverStats
+	took    prometheus.Histogram // of runs
 	taking  conn.Outage
 	tidying conn.Outage
 
@@ -62,7 +68,7 @@ type Server struct {
 	claimedBy string         // key of the own claimed list
 }
 
-type serverScripts struct{ drain, handBack, reclaim *conn.Script }
+type serverScripts struct{ drain, answer, handBack, reclaim *conn.Script }
 
 // NewServer checks the configuration.
 func NewServer(clients *conn.Clients, cfg ServerConfig) (*Server, error) {
@@ -72,6 +78,28 @@ func NewServer(clients *conn.Clients, cfg ServerConfig) (*Server, error) {
 	if cfg.Handle == nil {
 		return nil, errors.New("bus: Handle is required")
 	}
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		clients: clients, cfg: cfg,
+		scripts: serverScripts{
+			drain: conn.NewScript(drainLua), answer: conn.NewScript(answerLua),
+			handBack: conn.NewScript(handBackLua), reclaim: conn.NewScript(beat.Lua, reclaimLua),
+		},
+		slots:     make(chan struct{}, cfg.Slots),
+		ledger:    newLedger(),
+		taking:    conn.Outage{Logger: cfg.Logger, What: "taking commands"},
+		tidying:   conn.Outage{Logger: cfg.Logger, What: "taking back commands of lost agents"},
+		claimedBy: cfg.Cluster.Claimed(cfg.Instance),
+		took:      metric.Seconds("agent_command_run_seconds", "How long commands ran."),
+	}
+	return s, s.register()
+}
+
+// withDefaults fills in what is not set and checks the numbers.
+func (cfg ServerConfig) withDefaults() (ServerConfig, error) {
 	for _, f := range []struct {
 		name  string
 		value *int
@@ -86,7 +114,7 @@ func NewServer(clients *conn.Clients, cfg ServerConfig) (*Server, error) {
 			*f.value = f.or
 		}
 		if *f.value < 1 || *f.value > f.most {
-			return nil, fmt.Errorf("bus: %s %d is not between 1 and %d", f.name, *f.value, f.most)
+			return cfg, fmt.Errorf("bus: %s %d is not between 1 and %d", f.name, *f.value, f.most)
 		}
 	}
 	if cfg.MaxRuntime == 0 {
@@ -98,17 +126,7 @@ func NewServer(clients *conn.Clients, cfg ServerConfig) (*Server, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Server{
-		clients: clients, cfg: cfg,
-		scripts: serverScripts{
-			drain: conn.NewScript(drainLua), handBack: conn.NewScript(handBackLua), reclaim: conn.NewScript(beat.Lua, reclaimLua),
-		},
-		slots:     make(chan struct{}, cfg.Slots),
-		ledger:    newLedger(),
-		taking:    conn.Outage{Logger: cfg.Logger, What: "taking commands"},
-		tidying:   conn.Outage{Logger: cfg.Logger, What: "taking back commands of lost agents"},
-		claimedBy: cfg.Cluster.Claimed(cfg.Instance),
-	}, nil
+	return cfg, nil
 }
 
 // Run serves until ctx is done. Then it stops claiming, hands what it claimed and

@@ -106,7 +106,7 @@ func (s *Server) start(ctx context.Context, raw string) {
 		s.drop(ctx, raw, &s.stats.undecodable)
 		return
 	}
-	now := s.clients.Clock.Now()
+	now := s.clients.Clock(s.cfg.Cluster).Now()
 	deadline := time.UnixMilli(min(max(cmd.Deadline, 0), maxDeadline))
 	if !now.Before(deadline) {
 		s.drop(ctx, raw, &s.stats.expired)

@@ -92,7 +92,7 @@ func (s *Server) reclaim(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the agents: %w", conn.Unavailable(err))
 	}
-	now := s.clients.Clock.Now()
+	now := s.clients.Clock(s.cfg.Cluster).Now()
 	for instance, value := range entries {
 		if instance == s.cfg.Instance || key.ValidateInstance(instance) != nil {
 			continue

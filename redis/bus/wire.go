@@ -74,6 +74,10 @@ type Reply struct {
 	Meta detail.Meta `json:"meta"`
 	// TookMs is how long the agent ran it.
 	TookMs float64 `json:"tookMs"`
+	// At is when it was answered: ms on Redis's clock. 0 from agents that don't say.
+	At int64 `json:"at,omitempty"`
+	// Shared is true when the reply was made for an earlier request that was equal.
+	Shared bool `json:"-"`
 }
 
 // Refusal is a reply without data.
@@ -127,6 +131,18 @@ func commandID(raw string) (string, bool) {
 
 // decodeReply reads the reply to the command id.
 func decodeReply(data []byte, id string) (Reply, error) {
+	r, err := readReply(data)
+	switch {
+	case err != nil:
+		return Reply{}, err
+	case r.ID != id:
+		return Reply{}, errors.New("reply: its id is not the command's")
+	}
+	return r, nil
+}
+
+// readReply reads a reply to any command.
+func readReply(data []byte) (Reply, error) {
 	var r Reply
 	if err := codec.Decode(data, &r); err != nil {
 		return Reply{}, fmt.Errorf("reply: %w", err)
@@ -134,8 +150,6 @@ func decodeReply(data []byte, id string) (Reply, error) {
 	switch {
 	case r.V != Version:
 		return Reply{}, fmt.Errorf("reply: %w %d; this master reads version %d", errVersion, r.V, Version)
-	case r.ID != id:
-		return Reply{}, errors.New("reply: its id is not the command's")
 	case r.Code != "" && !knownCode(r.Code):
 		return Reply{}, fmt.Errorf("reply: unknown code %.40q", string(r.Code))
 	}

@@ -9,7 +9,8 @@
 //	atlhyper:{C}:commands              list    masters     agents          longest deadline in it + Grace
 //	atlhyper:{C}:claimed:<instance>    list    agent       agents          ClaimedTTL
 //	atlhyper:{C}:reply:<id>            list    agent       asking master   deadline + Grace
-//	atlhyper:{C}:result:<hash>         string  agent       masters         per kind
+//	atlhyper:{C}:answered:<id>         string  agent       agents          as the reply
+//	atlhyper:{C}:result:<hash>         string  agent       masters         ResultTTL of the kind
 //	atlhyper:clusters                  zset    masters     masters         pruned after ClustersAge
 //	atlhyper:{C}:events                channel agent       masters         -
 //	atlhyper:{C}:replies:<replica>     channel agent       asking master   -
@@ -21,6 +22,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/atlhyper/observe/shared/detail"
 	"github.com/atlhyper/observe/shared/model"
 )
 
@@ -80,6 +82,24 @@ func SeenAt(score float64, now time.Time) (time.Time, bool) {
 	return time.UnixMilli(int64(score)).UTC(), true
 }
 
+// ResultTTL is how long a finished reply answers equal requests of all masters; 0
+// means not at all. Masters end relative time ranges on a grid of as many seconds,
+// so that those who ask for the last hour ask the same.
+func ResultTTL(kind detail.Kind) time.Duration {
+	switch kind {
+	case detail.KindTrace:
+		return 30 * time.Second
+	case detail.KindNode, detail.KindNodeSeries:
+		return 10 * time.Second
+	case detail.KindTraces, detail.KindSLOSeries, detail.KindSection:
+		return 5 * time.Second
+	case detail.KindLogs: // who follows logs wants the last line
+		return 0
+	default:
+		return 0
+	}
+}
+
 // MaxClusterID is the longest cluster id.
 const MaxClusterID = 63
 
@@ -136,6 +156,10 @@ func (c Cluster) Claimed(instance string) string { return c.key("claimed:" + ins
 
 // Reply is the list that holds the one reply to a command.
 func (c Cluster) Reply(id string) string { return c.key("reply:" + id) }
+
+// Answered is there when an agent, whose instance it holds, has answered the
+// command: a second reply to it is dropped.
+func (c Cluster) Answered(id string) string { return c.key("answered:" + id) }
 
 // Result is a finished reply, shared by identical requests.
 func (c Cluster) Result(hash string) string { return c.key("result:" + hash) }
