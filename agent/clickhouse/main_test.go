@@ -13,7 +13,8 @@ import (
 )
 
 // engine is one real ClickHouse for all tests; each has a database of its own.
-var engine chdbtest.Shared
+// Its cluster "shards" is for Distributed tables.
+var engine = chdbtest.Shared{Options: []chdbtest.Option{chdbtest.WithArgs("--shards=2")}}
 
 func TestMain(m *testing.M) { os.Exit(engine.Run(m)) }
 
