@@ -15,21 +15,20 @@ import (
 // maxTraceSpans is how many spans of one trace are returned.
 const maxTraceSpans = 10_000
 
-// Trace returns one whole trace, its spans by start. Where the trace-id time
-// index has the trace, only its time is read; else the last 30 days.
+// Trace returns one whole trace, its spans by start. Only its time is read; see
+// findTrace for how that is known.
 //
 // Of a trace of more than 10,000 spans the first 10,000 are returned and
 // Meta.Truncated is set; its duration and counts are of all spans all the same.
 // A trace that has no spans in the store is a fault.NotFound.
 func (s *Store) Trace(ctx context.Context, req detail.Trace) (model.Trace, detail.Meta, error) {
 	var meta detail.Meta
-	window, ok, err := s.traceWindow(ctx, []string{req.TraceID})
+	window, ok, err := s.findTrace(ctx, req.TraceID)
 	if err != nil {
 		return model.Trace{}, meta, err
 	}
 	if !ok {
-		now := s.cfg.Clock()
-		window = timeWindow{now.Add(-detail.MaxRange), now.Add(traceSlack)}
+		return model.Trace{}, meta, unknownTrace(req.TraceID)
 	}
 	p := window.params()
 	p["trace_id"] = req.TraceID
@@ -39,7 +38,7 @@ func (s *Store) Trace(ctx context.Context, req detail.Trace) (model.Trace, detai
 		return model.Trace{}, meta, err
 	}
 	if len(rows) == 0 {
-		return model.Trace{}, meta, fault.New(fault.NotFound, "there is no trace %s", req.TraceID)
+		return model.Trace{}, meta, unknownTrace(req.TraceID)
 	}
 	trace := traceNumbers(rows)
 	if len(rows) > maxTraceSpans {
@@ -56,6 +55,8 @@ func (s *Store) Trace(ctx context.Context, req detail.Trace) (model.Trace, detai
 	}
 	return trace, meta, nil
 }
+
+func unknownTrace(id string) error { return fault.New(fault.NotFound, "there is no trace %s", id) }
 
 // traceNumbers computes the numbers of a trace from all of its spans, by start.
 func traceNumbers(rows []spanRow) model.Trace {
@@ -91,43 +92,3 @@ func (s *Store) traceTotals(ctx context.Context, p params) (model.Trace, error) 
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
-
-// timeWindow is a half-open range of time to the nanosecond.
-type timeWindow struct{ start, end time.Time }
-
-func (w timeWindow) params() params {
-	return params{"start": nanos(w.start), "end": nanos(w.end)}
-}
-
-// union is the shortest window that holds both.
-func (w timeWindow) union(other timeWindow) timeWindow {
-	if other.start.Before(w.start) {
-		w.start = other.start
-	}
-	if other.end.After(w.end) {
-		w.end = other.end
-	}
-	return w
-}
-
-// traceWindow looks up in the trace-id time index when the traces were; ok is
-// false where the index is not there or has none of them.
-func (s *Store) traceWindow(ctx context.Context, ids []string) (w timeWindow, ok bool, err error) {
-	type bounds struct{ blocks, first, last int64 }
-	rows, err := query(ctx, s, "trace_window", params{"ids": ids}, func(rows driver.Rows) (b bounds, err error) {
-		return b, rows.Scan(&b.blocks, &b.first, &b.last)
-	})
-	if isUnknownTable(err) {
-		return timeWindow{}, false, nil
-	}
-	if err != nil {
-		return timeWindow{}, false, err
-	}
-	if len(rows) == 0 || rows[0].blocks == 0 {
-		return timeWindow{}, false, nil
-	}
-	return timeWindow{
-		time.Unix(rows[0].first, 0).Add(-traceSlack),
-		time.Unix(rows[0].last, 0).Add(traceSlack),
-	}, true, nil
-}
