@@ -24,13 +24,6 @@ func (s *series) key() seriesKey {
 	return k
 }
 
-// partKey identifies a part of a series: a histogram has one for each of the
-// bounds that it had.
-type partKey struct {
-	seriesKey
-	layout uint64
-}
-
 // history is what one series has in a window, oldest first. It has several
 // parts where the window was read in steps, or where a histogram's bounds
 // changed.
@@ -57,6 +50,18 @@ type increment struct {
 	*series
 	bounds []float64
 	vector []float64
+	// observed is set instead of the vector in series of exponential histograms.
+	observed *exponential
+}
+
+// dividedBy is the increment per so many units.
+func (i increment) dividedBy(by float64) increment {
+	i.vector = divided(i.vector, by)
+	if i.observed != nil {
+		observed := i.observed.times(1 / by)
+		i.observed = &observed
+	}
+	return i
 }
 
 // increments are the series that have an increase over w.
@@ -93,11 +98,28 @@ func (h history) increase(w window) (increment, bool) {
 		}
 		s = &parts[0]
 	}
-	if s.delta {
-		return increment{s, s.bounds, s.total}, s.samples > 0
+	switch {
+	case s.exponential != nil:
+		observed, ok := s.observedOver(w)
+		return increment{series: s, observed: &observed}, ok
+	case s.delta:
+		return increment{series: s, bounds: s.bounds, vector: s.total}, s.samples > 0
 	}
 	vector, ok := s.increaseOver(w)
-	return increment{s, s.bounds, vector}, ok
+	return increment{series: s, bounds: s.bounds, vector: vector}, ok
+}
+
+// observedOver is PromQL's increase() of a native histogram over w, all of it
+// extrapolated as its count is, or the sum of increments.
+func (s *series) observedOver(w window) (exponential, bool) {
+	if s.delta {
+		return s.exponential.total, s.samples > 0
+	}
+	if s.samples < 2 || s.lastMs <= s.firstMs {
+		return exponential{}, false
+	}
+	grown := s.exponential.growth
+	return grown.times(s.extrapolation(w, s.exponential.first.count, grown.count)), true
 }
 
 // joined makes neighbouring parts with the same bounds one.
@@ -109,7 +131,7 @@ func (h history) joined() []series {
 			out = append(out, *part)
 			continue
 		}
-		last.counters = last.then(part.counters)
+		*last = last.then(part)
 	}
 	return out
 }

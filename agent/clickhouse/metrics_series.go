@@ -1,33 +1,20 @@
 package clickhouse
 
 import (
-	"context"
 	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
-	"golang.org/x/sync/errgroup"
-
-	"github.com/atlhyper/observe/shared/fault"
 )
 
 // The statements that read metric points, by the table they read.
 const (
-	gaugeSeries     = "gauge_series"
-	sumSeries       = "sum_series"
-	histogramSeries = "histogram_series"
-)
-
-const (
-	// maxSeriesRows bounds the series and steps of one statement: what a round
-	// of a thousand nodes needs.
-	maxSeriesRows = 500_000
-	// maxChunk is the longest time that one statement reads. Every sample of it
-	// is in the server's memory at once (some 30 bytes each), so that a month
-	// is read day by day and joined here.
-	maxChunk = 24 * time.Hour
+	gaugeSeries       = "gauge_series"
+	sumSeries         = "sum_series"
+	histogramSeries   = "histogram_series"
+	exponentialSeries = "exp_histogram_series"
 )
 
 // labels are attributes by name.
@@ -78,6 +65,20 @@ type series struct {
 	bounds     []float64 // of histograms: the finite upper bounds
 	layout     uint64    // of the bounds
 	counters
+	// exponential is set in series of exponential histograms; their counters have
+	// no vectors.
+	exponential *exponentialCounter
+}
+
+// then joins s with the same series in a later window.
+func (s *series) then(next *series) series {
+	joined := *s
+	joined.counters = s.counters.then(next.counters)
+	if s.exponential != nil {
+		both := s.exponential.then(*next.exponential)
+		joined.exponential = &both
+	}
+	return joined
 }
 
 // lastValue is the newest sample of a gauge.
@@ -105,109 +106,6 @@ type seriesQuery struct {
 type tableQuery struct {
 	statement string
 	seriesQuery
-}
-
-// readTables runs the queries side by side; out[i] answers queries[i]. A table
-// that is not there has no series; if none is, that is an error.
-func (s *Store) readTables(ctx context.Context, queries ...tableQuery) ([][]series, error) {
-	out := make([][]series, len(queries))
-	missing := make([]error, len(queries))
-	group, ctx := errgroup.WithContext(ctx)
-	for i, q := range queries {
-		group.Go(func() error {
-			rows, err := s.readSeries(ctx, q.statement, q.seriesQuery)
-			if isUnknownTable(err) {
-				missing[i] = err
-				return nil
-			}
-			out[i] = rows
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return nil, err
-	}
-	for _, err := range missing {
-		if err == nil {
-			return out, nil
-		}
-	}
-	return nil, fault.Wrap(missing[0], fault.AgentError,
-		"none of the metric tables (%s, %s, %s) exists in the ClickHouse database",
-		s.cfg.Tables.Gauge, s.cfg.Tables.Sum, s.cfg.Tables.Histogram)
-}
-
-// readSeries runs one statement, in chunks where the window is long.
-func (s *Store) readSeries(ctx context.Context, statement string, q seriesQuery) ([]series, error) {
-	var (
-		all    []series
-		joined = make(map[partKey]int) // index in all, where the window is one step
-		whole  = q.step == 0
-		chunk  = maxChunk.Milliseconds()
-		limit  = q.maxRows
-	)
-	if limit == 0 {
-		limit = maxSeriesRows
-	}
-	step := q.step.Milliseconds()
-	if !whole {
-		chunk = max(chunk/step, 1) * step
-	}
-	for to := q.window.toMs; to > q.window.fromMs; to -= chunk {
-		part := window{max(q.window.fromMs, to-chunk), to}
-		rows, err := s.readChunk(ctx, statement, q, part, limit-len(all)+len(joined))
-		if err != nil {
-			return nil, err
-		}
-		for _, row := range rows {
-			if !whole {
-				row.slot += (q.window.toMs - to) / step
-				all = append(all, row)
-				continue
-			}
-			key := partKey{row.key(), row.layout}
-			if i, ok := joined[key]; ok {
-				all[i].counters = row.then(all[i].counters)
-				continue
-			}
-			joined[key] = len(all)
-			all = append(all, row)
-		}
-	}
-	return all, nil
-}
-
-func (s *Store) readChunk(ctx context.Context, statement string, q seriesQuery, w window, limit int) ([]series, error) {
-	step := q.step.Milliseconds()
-	if step == 0 {
-		step = w.toMs - w.fromMs
-	}
-	rows, err := queryMetrics(ctx, s, statement, params{
-		"metrics":        q.metrics,
-		"from_ms":        w.fromMs,
-		"to_ms":          w.toMs,
-		"step_ms":        step,
-		"resource_keys":  orEmpty(q.resourceKeys),
-		"attribute_keys": orEmpty(q.attributeKeys),
-		"any_of":         orEmpty(q.anyOf),
-		"max_rows":       limit + 1,
-	}, scanSeries)
-	if err != nil {
-		return nil, err
-	}
-	if len(rows) > limit {
-		return nil, fault.New(fault.ResultTooLarge,
-			"more than %d series and steps match; ask for a shorter range, a longer step or fewer series", limit)
-	}
-	return rows, nil
-}
-
-// orEmpty gives the driver a list to bind where there is none.
-func orEmpty(list []string) []string {
-	if list == nil {
-		return []string{}
-	}
-	return list
 }
 
 func scanSeries(rows driver.Rows) (series, error) {

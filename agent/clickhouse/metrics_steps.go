@@ -179,8 +179,7 @@ func (s stepped) rate(g grid, slot int64) (increment, bool) {
 		h = slices.Concat(s.steps[slot+i], h)
 	}
 	inc, ok := h.increase(w)
-	inc.vector = divided(inc.vector, w.seconds())
-	return inc, ok
+	return inc.dividedBy(w.seconds()), ok
 }
 
 func divided(vector []float64, by float64) []float64 {

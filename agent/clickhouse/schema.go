@@ -29,7 +29,12 @@ type schema struct {
 	until   time.Time // when to look again
 	types   map[signal]columnTypes
 	queries map[string]string // by file name without .sql
+	// listed is whether the server has listed the columns of all tables.
+	listed bool
 }
+
+// lacks tells whether a table is known not to be there.
+func (k *schema) lacks(of signal) bool { return k.listed && k.types[of] == nil }
 
 // schemas is what is known of the tables now.
 type schemas struct {
@@ -107,8 +112,11 @@ func statementTable(statement string) signal {
 		return signalSum
 	case histogramSeries:
 		return signalHistogram
-	case "exp_histogram_series":
+	case exponentialSeries:
 		return signalExpHistogram
+	}
+	if table, ok := strings.CutSuffix(statement, "_hours"); ok {
+		return statementTable(table + "_series")
 	}
 	switch prefix, _, _ := strings.Cut(statement, "_"); prefix {
 	case "trace", "topology":
@@ -195,14 +203,19 @@ func (s *Store) look(ctx context.Context, seen *schema, describe signal) *schema
 			return seen
 		}
 		s.cfg.Logger.WarnContext(ctx, "cannot look at the columns of the tables", "error", err)
-		found = &schema{s.cfg.Clock().Add(schemaRetry), seen.types, seen.queries}
+		found = &schema{until: s.cfg.Clock().Add(schemaRetry), types: seen.types, queries: seen.queries}
 	}
 	s.schemas.current.Store(found)
 	return found
 }
 
-func (s *Store) lookAt(ctx context.Context, seen *schema, describe signal) (*schema, error) {
+func (s *Store) lookAt(ctx context.Context, seen *schema, describe signal) (found *schema, _ error) {
 	types, err := s.columns(ctx, seen)
+	defer func() {
+		if found != nil {
+			found.listed = err == nil
+		}
+	}()
 	if err == nil && types[describe] != nil {
 		return s.schemas.with(s.cfg.Clock().Add(schemaAge), types)
 	}

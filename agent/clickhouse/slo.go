@@ -46,8 +46,8 @@ func sloLabels() []string {
 	return names
 }
 
-// sloQueries are the three statements about proxies in q's window: counters,
-// histograms, and both of them as federation leaves them in the gauge table.
+// sloQueries are the four statements about proxies in q's window: counters,
+// histograms of either kind, and what federation leaves of them in the gauge table.
 func sloQueries(q seriesQuery) []tableQuery {
 	q.resourceKeys, q.attributeKeys = sloResourceKeys(), sloLabels()
 	counters, histograms, federated := q, q, q
@@ -57,7 +57,9 @@ func sloQueries(q seriesQuery) []tableQuery {
 		federated.metrics = append(federated.metrics, p.requests,
 			p.duration+"_bucket", p.duration+"_sum", p.duration+"_count")
 	}
-	return []tableQuery{{sumSeries, counters}, {histogramSeries, histograms}, {gaugeSeries, federated}}
+	return []tableQuery{
+		{sumSeries, counters}, {histogramSeries, histograms}, {exponentialSeries, histograms}, {gaugeSeries, federated},
+	}
 }
 
 // traffic reads what all proxies saw in w.

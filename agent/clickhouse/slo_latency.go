@@ -18,6 +18,9 @@ type latency struct {
 	layouts map[string]*layout
 	// federated holds buckets that came as series of their own, by le.
 	federated map[float64]float64
+	// exponentials holds what exponential histograms observed, by the milliseconds
+	// in a unit of theirs: their buckets are powers in that unit.
+	exponentials map[float64]exponential
 }
 
 // layout is the cumulative counts at each of its bounds, and at +Inf.
@@ -67,6 +70,25 @@ func (l *latency) addBucket(leMs, count float64) {
 	l.federated[leMs] += count
 }
 
+// addExponential adds an exponential histogram in units of msPerUnit.
+func (l *latency) addExponential(e exponential, msPerUnit float64) {
+	l.count += e.count
+	l.sumMs += e.sum * msPerUnit
+	l.keepExponential(e, msPerUnit)
+}
+
+// keepExponential also adds what observed nothing: as in PromQL it lowers the
+// scale of the sum.
+func (l *latency) keepExponential(e exponential, msPerUnit float64) {
+	if l.exponentials == nil {
+		l.exponentials = make(map[float64]exponential)
+	}
+	if before, ok := l.exponentials[msPerUnit]; ok {
+		e = before.plus(e)
+	}
+	l.exponentials[msPerUnit] = e
+}
+
 func (l *latency) merge(other *latency) {
 	l.count += other.count
 	l.sumMs += other.sumMs
@@ -76,12 +98,44 @@ func (l *latency) merge(other *latency) {
 	for le, n := range other.federated {
 		l.addBucket(le, n)
 	}
+	for msPerUnit, e := range other.exponentials {
+		l.keepExponential(e, msPerUnit)
+	}
 }
 
 // buckets adds up all histograms at the bounds that they share, as
-// histogram_quantile(sum by (le)) does where all bounds are equal.
+// histogram_quantile(sum by (le)) does where all bounds are equal. Exponential
+// histograms have no bounds of their own: what they observed up to the others'
+// bounds is estimated, and alone they are shown at powers of two.
 func (l *latency) buckets() []bucket {
-	layouts := slices.Collect(maps.Values(l.layouts))
+	layouts := l.explicit()
+	bounds := l.powers()
+	if len(layouts) > 0 {
+		bounds = layouts[0].bounds
+	}
+	var out []bucket
+	for _, le := range append(slices.Clone(bounds), math.Inf(1)) {
+		total, shared := 0.0, true
+		for _, lay := range layouts {
+			n, ok := lay.at(le)
+			total, shared = total+n, shared && ok
+		}
+		for _, msPerUnit := range slices.Sorted(maps.Keys(l.exponentials)) {
+			total += l.exponentials[msPerUnit].atMost(le / msPerUnit)
+		}
+		if shared {
+			out = append(out, bucket{le, total})
+		}
+	}
+	return monotonic(out)
+}
+
+// explicit are the histograms that have bounds.
+func (l *latency) explicit() []*layout {
+	var layouts []*layout
+	for _, key := range slices.Sorted(maps.Keys(l.layouts)) {
+		layouts = append(layouts, l.layouts[key])
+	}
 	if n := l.federated[math.Inf(1)]; n > 0 {
 		f := layout{cumulative: []float64{}}
 		for _, le := range slices.Sorted(maps.Keys(l.federated)) {
@@ -92,21 +146,25 @@ func (l *latency) buckets() []bucket {
 		}
 		layouts = append(layouts, &f)
 	}
-	if len(layouts) == 0 {
-		return nil
-	}
-	var out []bucket
-	for _, le := range append(slices.Clone(layouts[0].bounds), math.Inf(1)) {
-		total, shared := 0.0, true
-		for _, lay := range layouts {
-			n, ok := lay.at(le)
-			total, shared = total+n, shared && ok
+	return layouts
+}
+
+// powers are the bounds in milliseconds at which exponential histograms are shown
+// where there are no others: powers of two of their unit.
+func (l *latency) powers() []float64 {
+	var (
+		most   exponential
+		bounds []float64
+	)
+	for _, msPerUnit := range slices.Sorted(maps.Keys(l.exponentials)) {
+		if e := l.exponentials[msPerUnit]; e.count > most.count {
+			most, bounds = e, bounds[:0]
+			for _, le := range e.powers() {
+				bounds = append(bounds, le*msPerUnit)
+			}
 		}
-		if shared {
-			out = append(out, bucket{le, total})
-		}
 	}
-	return monotonic(out)
+	return bounds
 }
 
 func (l *layout) at(le float64) (float64, bool) {
@@ -126,10 +184,20 @@ type quantiles struct {
 	p50, p90, p95, p99, avg float64
 }
 
+// Exponential histograms alone are interpolated exponentially, as PromQL does
+// with native histograms; together with others linearly between their bounds.
 func (l *latency) quantiles() quantiles {
-	buckets := l.buckets()
+	of := func(q float64) (float64, bool) { return 0, false }
+	if e, msPerUnit, ok := l.exponential(); ok {
+		of = func(q float64) (float64, bool) {
+			v, ok := e.quantile(q)
+			return v * msPerUnit, ok
+		}
+	} else if buckets := l.buckets(); len(buckets) > 0 {
+		of = func(q float64) (float64, bool) { return quantile(q, buckets) }
+	}
 	at := func(q float64) float64 {
-		v, ok := quantile(q, buckets)
+		v, ok := of(q)
 		if !ok {
 			return 0
 		}
@@ -140,6 +208,21 @@ func (l *latency) quantiles() quantiles {
 		q.avg = l.sumMs / l.count
 	}
 	return q
+}
+
+// exponential is all that was observed if that came in exponential histograms of
+// one unit.
+func (l *latency) exponential() (e exponential, msPerUnit float64, ok bool) {
+	for unit, one := range l.exponentials {
+		if one.count <= 0 {
+			continue
+		}
+		if ok || len(l.explicit()) > 0 {
+			return exponential{}, 0, false
+		}
+		e, msPerUnit, ok = one, unit, true
+	}
+	return e, msPerUnit, ok
 }
 
 // counts are the observations per bucket with a finite bound, not cumulative.

@@ -79,8 +79,7 @@ func trafficBySteps(g grid, tables [][]series) map[int64]*sloTraffic {
 		for _, line := range lines {
 			for _, slot := range line.slots(g) {
 				if rate, ok := line.rate(g, slot); ok {
-					rate.vector = divided(rate.vector, 1/seconds)
-					lists[slot] = append(lists[slot], rate)
+					lists[slot] = append(lists[slot], rate.dividedBy(1/seconds))
 				}
 			}
 		}

@@ -163,7 +163,9 @@ func (p *proxy) unit(declared string) float64 {
 func (l *latency) addPart(part string, inc increment, msPerUnit float64) {
 	switch part {
 	case "":
-		if len(inc.vector) >= 2 {
+		if inc.observed != nil {
+			l.addExponential(*inc.observed, msPerUnit)
+		} else if len(inc.vector) >= 2 {
 			l.add(inc.bounds, inc.vector, msPerUnit)
 		}
 	case "_count":

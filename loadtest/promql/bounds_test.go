@@ -2,14 +2,14 @@ package promql
 
 import (
 	"fmt"
-	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
 )
 
-// TestBoundsChange compares histograms whose bounds change with a restart in the
-// middle of the window: the buckets that both have go on, as do count and sum.
+// TestBoundsChange compares histograms whose bounds change with restarts in the
+// middle of the window, also back to what they were: the buckets that both have go
+// on, as do count and sum, and those that come back go on from where they were.
 func TestBoundsChange(t *testing.T) {
 	t.Parallel()
 	source := traefikSource()
@@ -21,21 +21,25 @@ func TestBoundsChange(t *testing.T) {
 }
 
 // genChangingBounds draws a Traefik service whose process restarts with other
-// bounds. A series that a scrape no longer has gets a stale marker.
+// bounds, or with those that it had before. A series that a scrape no longer has gets a stale marker.
 func genChangingBounds(t *rapid.T, m moment) testCase {
 	times := genSchedule(t, m)
 	s := series{
 		metric: "traefik_service_request_duration_seconds", table: histogramTable, job: "traefik", instance: "10.0.0.1:9100",
 		labels: map[string]string{"service": caseName + "@kubernetes", "code": "200", "method": "GET", "protocol": "http"},
 	}
-	all := layouts()
-	before, after := rapid.SampledFrom(all).Draw(t, "before"), rapid.SampledFrom(all).Draw(t, "after")
-	split := rapid.IntRange(0, len(times)).Draw(t, "split")
+	choice := rapid.SliceOfN(rapid.SampledFrom(layouts()), 2, 2).Draw(t, "bounds")
 	if rarely(t, 2, "federated") {
 		s.table = federatedTable
 	}
-	old, young := histogram(t, s, times[:split], before), histogram(t, s, times[split:], after)
-	s.points = slices.Concat(old.points, young.points)
+	for run := 0; len(times) > 0; run++ {
+		n := len(times)
+		if run < 4 {
+			n = rapid.IntRange(1, n).Draw(t, "run")
+		}
+		s.points = append(s.points, histogram(t, s, times[:n], choice[run%2]).points...)
+		times = times[n:]
+	}
 	requests := s
 	requests.metric, requests.table = "traefik_service_requests_total", sumTable
 	requests.points = nil

@@ -72,7 +72,9 @@ func quantileOf(q query, level, scale float64, buckets string) query {
 }
 
 func (w *world) expression(expr string) string {
-	return strings.ReplaceAll(expr, "$w", fmt.Sprintf("%dms", w.window.Milliseconds()))
+	return strings.NewReplacer(
+		"$w", fmt.Sprintf("%dms", w.window.Milliseconds()), "$s", fmt.Sprint(w.window.Seconds()),
+	).Replace(expr)
 }
 
 // values evaluates an expression of a query by id, at the ends of all steps if
@@ -307,6 +309,12 @@ func (q *query) perBucket(v promql.Vector) map[id]float64 {
 	rows := make(map[string][]bucket)
 	for _, s := range v {
 		var le float64
+		if s.H != nil {
+			for le, count := range upToPowers(s.H) {
+				rows[joined(s, q.row)] = append(rows[joined(s, q.row)], bucket{le, count})
+			}
+			continue
+		}
 		if _, err := fmt.Sscan(s.Metric.Get("le"), &le); err != nil {
 			panic(fmt.Sprintf("le of %s: %v", s.Metric, err))
 		}

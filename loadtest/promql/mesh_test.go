@@ -3,7 +3,6 @@ package promql
 import (
 	"context"
 	"maps"
-	"slices"
 	"strings"
 	"testing"
 
@@ -167,12 +166,6 @@ func genIstio(t *rapid.T, m moment) testCase {
 // withSteady adds a series of the callee's side with a request at every scrape
 // of every series.
 func withSteady(c testCase) testCase {
-	times := make(map[int64]bool)
-	for i := range c.series {
-		for _, p := range c.series[i].points {
-			times[p.at] = true
-		}
-	}
 	s := series{
 		metric: "istio_requests_total", job: "istio-proxy", instance: "10.0.0.9:9100", labels: map[string]string{
 			"source_workload": "client", "source_workload_namespace": caseName, "response_code": "201",
@@ -180,7 +173,7 @@ func withSteady(c testCase) testCase {
 			"reporter": "destination", "connection_security_policy": "mutual_tls", "request_protocol": "http",
 		},
 	}
-	for i, at := range slices.Sorted(maps.Keys(times)) {
+	for i, at := range c.times() {
 		s.points = append(s.points, point{at: at, value: float64(i)})
 	}
 	c.series = append(c.series, s)

@@ -59,6 +59,11 @@ func (p *prometheus) load(t *testing.T, cases []testCase) {
 	for i, c := range cases {
 		for j := range c.series {
 			for _, s := range c.series[j].scraped(nameOf(i)) {
+				for _, point := range s.native {
+					if _, err := app.AppendHistogram(0, s.labels, point.T, nil, point.H); err != nil {
+						t.Fatalf("append %v at %d: %v", s.labels, point.T, err)
+					}
+				}
 				for _, point := range s.points {
 					if _, err := app.Append(0, s.labels, point.T, point.F); err != nil {
 						t.Fatalf("append %v at %d: %v", s.labels, point.T, err)
@@ -107,6 +112,7 @@ func (p *prometheus) query(t *testing.T, expr string, at time.Time) promql.Vecto
 type scrapedSeries struct {
 	labels labels.Labels
 	points []promql.FPoint
+	native []promql.HPoint // instead of points, of native histograms
 }
 
 // scraped is the samples of a series as Prometheus stores them: a row with no
@@ -133,6 +139,10 @@ func (s *series) scraped(name string) []scrapedSeries {
 		one := scrapedSeries{labels: b.Labels()}
 		for i := range all.points {
 			p := &all.points[i]
+			if s.table == exponentialTable {
+				one.native = append(one.native, promql.HPoint{T: p.at * 1000, H: p.native()})
+				continue
+			}
 			v, ok := part.of(p)
 			if !ok {
 				continue

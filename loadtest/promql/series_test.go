@@ -3,6 +3,7 @@ package promql
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,10 +18,11 @@ const caseName = "$case"
 type table int
 
 const (
-	sumTable       table = iota
-	gaugeTable           // untyped and federated counters
-	histogramTable       // one row for all buckets
-	federatedTable       // a histogram taken apart: _bucket, _sum and _count as gauges
+	sumTable         table = iota
+	gaugeTable             // untyped and federated counters
+	histogramTable         // one row for all buckets
+	federatedTable         // a histogram taken apart: _bucket, _sum and _count as gauges
+	exponentialTable       // native histograms
 )
 
 // point is one scrape of a series.
@@ -32,12 +34,17 @@ type point struct {
 	buckets []uint64
 	bounds  []float64
 	sum     float64 // of the observations
-	stale   bool    // the series was absent
-	twice   bool    // written two times
-	start   int64   // Unix seconds; 0 as scraped data has it
+	// exponential is set instead of the buckets in series of exponential histograms.
+	exponential *exponential
+	stale       bool  // the series was absent
+	twice       bool  // written two times
+	start       int64 // Unix seconds; 0 as scraped data has it
 }
 
 func (p *point) count() uint64 {
+	if p.exponential != nil {
+		return p.exponential.count()
+	}
 	var n uint64
 	for _, b := range p.buckets {
 		n += b
@@ -72,6 +79,17 @@ func (c testCase) points() int {
 	return n
 }
 
+// times are when any of its series is scraped.
+func (c testCase) times() []int64 {
+	all := make(map[int64]bool)
+	for i := range c.series {
+		for _, p := range c.series[i].points {
+			all[p.at] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(all))
+}
+
 // named returns the map with the case's name put in.
 func named(m map[string]string, name string) telemetry.Attributes {
 	out := make(telemetry.Attributes, len(m))
@@ -90,7 +108,7 @@ type part struct {
 
 // parts takes a series apart as Prometheus does.
 func (s *series) parts() []part {
-	if !s.histogram() {
+	if !s.histogram() { // nor are native ones several
 		return []part{{of: func(p *point) (float64, bool) { return p.value, true }}}
 	}
 	out := []part{
@@ -179,6 +197,8 @@ func (s *series) row(into *telemetry.Rows, p *point, base telemetry.Point, parts
 			h.Count, h.Sum = p.count(), p.sum
 		}
 		into.Histograms = append(into.Histograms, h)
+	case exponentialTable:
+		into.Exponentials = append(into.Exponentials, p.exponential.row(base, temporality, p))
 	case gaugeTable, federatedTable:
 		for i, part := range parts {
 			if v, ok := part.of(p); ok {
@@ -221,6 +241,8 @@ func (p *point) String() string {
 	switch {
 	case p.stale:
 		text += " stale"
+	case p.exponential != nil:
+		text += fmt.Sprintf(" sum %v %+v", p.sum, *p.exponential)
 	case p.buckets != nil:
 		text += fmt.Sprintf(" count %d sum %v buckets %v of %v", p.count(), p.sum, p.buckets, p.bounds)
 	default:
@@ -236,5 +258,5 @@ func (p *point) String() string {
 }
 
 func (t table) String() string {
-	return [...]string{"(sum)", "(gauge)", "(histogram)", "(federated)"}[t]
+	return [...]string{"(sum)", "(gauge)", "(histogram)", "(federated)", "(exponential)"}[t]
 }

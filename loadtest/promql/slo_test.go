@@ -25,6 +25,8 @@ type sloSource struct {
 	levels   []int    // the percentiles that are reported
 	shared   bool     // only buckets that all series have count
 	steps    *moment  // the rates are those of steps; nil for those of the window
+	native   bool     // durations are native histograms
+	mixed    bool     // some are, others have mixedBounds
 }
 
 // with adds a matcher to a metric.
@@ -57,6 +59,9 @@ func (s *sloSource) part(suffix string) string {
 // that all histograms with observations in the window have.
 func (s *sloSource) buckets(function string) string {
 	all := s.sum(function, []string{"le"}, s.part("_bucket"))
+	if s.mixed {
+		return s.mixedBuckets(function, all)
+	}
 	if !s.shared {
 		return all
 	}
@@ -67,6 +72,22 @@ func (s *sloSource) buckets(function string) string {
 	)
 	return fmt.Sprintf("(%s and on (%s, le) (count by (%s, le) (%s and ignoring (le) %s) == on (%s) group_left count by (%s) (%s)))",
 		all, row, row, rate, busy, row, row, busy)
+}
+
+// mixedBuckets adds to the classic buckets what native histograms observed up to
+// their bounds.
+func (s *sloSource) mixedBuckets(function, classic string) string {
+	native := s.sum(function, nil, s.part(""))
+	count := fmt.Sprintf("(histogram_count(%s) > 0)", native)
+	terms := []string{fmt.Sprintf("label_replace(%s, \"kind\", \"classic\", \"\", \"\")", classic)}
+	add := func(le, expr string) {
+		terms = append(terms, fmt.Sprintf("label_replace(%s, \"le\", %q, \"\", \"\")", expr, le))
+	}
+	for _, bound := range mixedBounds() {
+		add(fmt.Sprint(bound), fmt.Sprintf("histogram_fraction(-Inf, %v, %s) * %s", bound, native, count))
+	}
+	add("+Inf", count)
+	return fmt.Sprintf("sum by (%s, le) (%s)", strings.Join(s.row, ", "), strings.Join(terms, " or "))
 }
 
 func (s *sloSource) queries() []query {
@@ -91,6 +112,15 @@ func (s *sloSource) queries() []query {
 		q("avgMs", fmt.Sprintf("%v * %s / %s", s.scale, s.sum("rate", nil, s.part("_sum")), s.sum("rate", nil, s.part("_count")))),
 	}
 	buckets := s.buckets("rate")
+	if s.native {
+		buckets = s.sum("rate", nil, s.part(""))
+		out[2] = q("avgMs", fmt.Sprintf("%v * histogram_sum(%s) / histogram_count(%s)", s.scale, buckets, buckets))
+	}
+	if s.mixed {
+		sum := fmt.Sprintf("(%s + (histogram_sum(%s) or 0 * %s))", s.sum("rate", nil, s.part("_sum")), s.sum("rate", nil, s.part("")), s.sum("rate", nil, s.part("_sum")))
+		n := fmt.Sprintf("(%s + (histogram_count(%s) or 0 * %s))", s.sum("rate", nil, s.part("_count")), s.sum("rate", nil, s.part("")), s.sum("rate", nil, s.part("_count")))
+		out[2] = q("avgMs", fmt.Sprintf("%v * %s / %s", s.scale, sum, n))
+	}
 	for _, level := range s.levels {
 		out = append(out, quantileOf(field(fmt.Sprintf("p%dMs", level)), float64(level)/100, s.scale, buckets))
 	}
@@ -114,7 +144,11 @@ func (s *sloSource) queries() []query {
 		out = append(out, q("errorRate", "100 * "+errors))
 	}
 	if s.code != "" {
-		count("latencyBuckets", s.buckets("increase"))
+		buckets := s.buckets("increase")
+		if s.native {
+			buckets = s.sum("increase", nil, s.part(""))
+		}
+		count("latencyBuckets", buckets)
 		out[len(out)-1].buckets = s.scale
 	}
 	return out
@@ -176,11 +210,19 @@ func genTraffic(t *rapid.T, m moment, base series, requests, duration string, al
 				apart(h.labels)
 			}
 			if !c.has(h) {
-				c.series = append(c.series, histogram(t, h, times, bounds))
+				c.series = append(c.series, observed(t, h, times, bounds))
 			}
 		}
 	}
 	return c
+}
+
+// observed draws the histogram of either kind.
+func observed(t *rapid.T, s series, times []int64, bounds []float64) series {
+	if s.table == exponentialTable {
+		return exponentialHistogram(t, s, times)
+	}
+	return histogram(t, s, times, bounds)
 }
 
 // has tells whether the case has that series already.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/value"
+	"github.com/prometheus/prometheus/promql"
 	"pgregory.net/rapid"
 
 	"github.com/atlhyper/observe/shared/detail"
@@ -65,6 +66,9 @@ func (m moment) narrow(cases []testCase) map[string]labels.Labels {
 				target := labels.FromStrings("__name__", narrowSteps, "job", part.labels.Get("job"), "instance", part.labels.Get("instance"))
 				targets[target.String()] = target
 				bySlot := make(map[int64][]int64)
+				for _, p := range part.native {
+					part.points = append(part.points, promql.FPoint{T: p.T, F: p.H.Sum}) // stale as the sum is
+				}
 				for _, p := range part.points {
 					if !value.IsStaleNaN(p.F) && p.T > begin && p.T <= m.at.UnixMilli() {
 						slot := (m.at.UnixMilli() - p.T) / step
@@ -270,36 +274,38 @@ func isNotFound(err error) bool {
 // TestSLOSeries compares services over time with range queries.
 func TestSLOSeries(t *testing.T) {
 	t.Parallel()
-	s := suite{
-		moments: genSteps, report: reportSLOSeries, size: 12,
-		generate: func(t *rapid.T, m moment) testCase {
-			wide := moment{at: m.at, window: m.window + 6*time.Minute}
-			c := genIngress
-			if rapid.Bool().Draw(t, "mesh") {
-				c = genMesh
-			}
-			// Each case has targets of its own, whose intervals are its own.
-			out := c(t, wide)
-			for i := range out.series {
-				out.series[i].instance = caseName + "." + out.series[i].instance
-			}
-			return out
-		},
+	s := suite{moments: genSteps, report: reportSLOSeries, generate: genServices, size: 12}
+	s.stepped = func(m moment) []query { return steppedQueries(m, false) }
+	s.run(t)
+}
+
+// genServices draws a service of ingress or mesh, from before the window on.
+func genServices(t *rapid.T, m moment) testCase {
+	wide := moment{at: m.at, window: m.window + 6*time.Minute}
+	c := genIngress
+	if rapid.Bool().Draw(t, "mesh") {
+		c = genMesh
 	}
-	s.stepped = func(m moment) []query {
-		var out []query
-		for _, source := range []sloSource{traefikSource(), nginxSource(), linkerdInbound(), istioServices()} {
-			source.steps, source.levels = &m, []int{50, 99}
-			for _, q := range source.queries() {
-				name := strings.TrimPrefix(q.field, source.name+".")
-				if name == "rps" || name == "successRate" || name == "errorRate" || name[0] == 'p' {
-					out = append(out, q)
-				}
+	// Each case has targets of its own, whose intervals are its own.
+	out := c(t, wide)
+	for i := range out.series {
+		out.series[i].instance = caseName + "." + out.series[i].instance
+	}
+	return out
+}
+
+func steppedQueries(m moment, native bool) []query {
+	var out []query
+	for _, source := range []sloSource{traefikSource(), nginxSource(), linkerdInbound(), istioServices()} {
+		source.steps, source.levels, source.native = &m, []int{50, 99}, native
+		for _, q := range source.queries() {
+			name := strings.TrimPrefix(q.field, source.name+".")
+			if name == "rps" || name == "successRate" || name == "errorRate" || name[0] == 'p' {
+				out = append(out, q)
 			}
 		}
-		return out
 	}
-	s.run(t)
+	return out
 }
 
 func reportSLOSeries(ctx context.Context, w *world) (reported, error) {

@@ -67,7 +67,7 @@ func newStore(t *testing.T, m moment, rows *telemetry.Rows) *clickhouse.Store {
 	if err := rows.Insert(t.Context(), srv.Open(t, sorted), ""); err != nil {
 		t.Fatal(err)
 	}
-	for _, table := range []string{telemetry.TableGauge, telemetry.TableSum, telemetry.TableHistogram} {
+	for _, table := range []string{telemetry.TableGauge, telemetry.TableSum, telemetry.TableHistogram, telemetry.TableExpHistogram} {
 		srv.Exec(t, fmt.Sprintf("INSERT INTO %s.%s SELECT * REPLACE (%s AS Attributes, %s AS ResourceAttributes) FROM %s.%s",
 			shuffled, table, shuffledMap("Attributes"), shuffledMap("ResourceAttributes"), sorted, table))
 	}

@@ -1,11 +1,11 @@
 {{- /*
-The three statements about metric points share what stands around their inner
-SELECT, which gives for each series as it was written, and each step:
+The statements about metric points share what stands around their inner SELECT,
+which gives for each series as it was written, and each step:
 
     metric, slot, delta, monotonic, unit, raw_resource, raw_attributes, bounds,
     raw_points Array(Tuple(Int64 milliseconds, Array(Float64) vector))
 
-A histogram is a row for each of the bounds that it had. Slot 0 is the step that ends at to_ms, 1 the one before it; steps are left-open.
+Slot 0 is the step that ends at end_ms, 1 the one before it; steps are left-open.
 Grouping by the maps as they stand is cheap; collectors before v0.116 wrote their
 keys in random order, which the outer GROUP BY, once per group, puts right.
 */ -}}
@@ -39,13 +39,16 @@ SELECT
     arrayReduce('sumForEach', vectors) AS total
 FROM
 (
+{{- end}}
+
+{{define "series groups"}}
     SELECT
         metric,
         slot,
         delta,
         cityHash64(mapSort(raw_resource), mapSort(raw_attributes)) AS series,
-        cityHash64(bounds, length(raw_points[1].2)) AS layout,
         any(bounds) AS any_bounds,
+        toUInt64(0) AS layout,
         any(cityHash64(mapSort(raw_resource))) AS any_target,
         any(monotonic) AS is_monotonic,
         any(unit) AS metric_unit,
@@ -70,7 +73,18 @@ WHERE MetricName IN {metrics:Array(String)}
 
 {{define "series end" -}}
     )
-    GROUP BY metric, slot, delta, series, layout
+    GROUP BY metric, slot, delta, series
 )
 LIMIT {max_rows:UInt64}
+{{- end}}
+
+{{define "hours" -}}
+-- How many rows there are in each hour, left-open.
+SELECT intDiv(toUnixTimestamp64Nano(toDateTime64(TimeUnix, 9)) - 1, 3600000000000) AS since_1970, count() AS rows
+FROM {{.}}
+WHERE MetricName IN {metrics:Array(String)}
+  AND TimeUnix > fromUnixTimestamp64Milli({from_ms:Int64})
+  AND TimeUnix <= fromUnixTimestamp64Milli({to_ms:Int64})
+GROUP BY since_1970
+ORDER BY since_1970 DESC
 {{- end}}

@@ -1,9 +1,9 @@
-{{template "series"}}
+{{template "series"}}{{template "series groups"}}
         WITH toUnixTimestamp64Milli(toDateTime64(TimeUnix, 3)) AS ms
         SELECT
             MetricName AS metric,
             cityHash64(ResourceAttributes, Attributes) AS written,
-            intDiv({to_ms:Int64} - ms, {step_ms:Int64}) AS slot,
+            intDiv({end_ms:Int64} - ms, {step_ms:Int64}) AS slot,
             toBool({{.Temporality}} = 1) AS delta,
             toBool(any({{.Monotonic}})) AS monotonic,
             any({{.Unit}}) AS unit,
