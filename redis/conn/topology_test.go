@@ -1,0 +1,79 @@
+package conn_test
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/atlhyper/observe/redis/conn"
+	"github.com/atlhyper/observe/redis/internal/flow"
+	"github.com/atlhyper/observe/redis/key"
+	"github.com/atlhyper/observe/redis/redistest"
+)
+
+// patience bounds a flow; none that works comes near it.
+const patience = 2 * time.Minute
+
+// place is a Redis to talk to.
+type place struct {
+	url string
+	tls conn.TLS
+}
+
+func (p place) open(t *testing.T, name string) *conn.Clients {
+	t.Helper()
+	return open(t, conn.Config{URL: p.url, TLS: p.tls, ClientName: name, Logger: logger(t)})
+}
+
+func logger(t *testing.T) *slog.Logger {
+	return slog.New(slog.NewTextHandler(t.Output(), nil))
+}
+
+func trust(c *redistest.Certificates) conn.TLS {
+	return conn.TLS{CAFile: c.CAFile, CertFile: c.ClientCertFile, KeyFile: c.ClientKeyFile, ServerName: redistest.ServerName}
+}
+
+// places is the table of topologies.
+func places() map[string]func(*testing.T) place {
+	return map[string]func(*testing.T) place{
+		"single": func(t *testing.T) place { return place{url: redistest.Start(t).URL()} },
+		"tls": func(t *testing.T) place {
+			certs := redistest.NewCertificates(t)
+			return place{url: redistest.Start(t, redistest.WithTLS(certs)).URL(), tls: trust(certs)}
+		},
+		"sentinel": func(t *testing.T) place { return place{url: redistest.StartSentinels(t).URL()} },
+		"sentinel tls": func(t *testing.T) place {
+			certs := redistest.NewCertificates(t)
+			return place{url: redistest.StartSentinels(t, redistest.WithTLS(certs)).URL(), tls: trust(certs)}
+		},
+		"cluster": func(t *testing.T) place { return place{url: redistest.StartCluster(t).URL()} },
+		"cluster tls": func(t *testing.T) place {
+			certs := redistest.NewCertificates(t)
+			return place{url: redistest.StartCluster(t, redistest.WithTLS(certs)).URL(), tls: trust(certs)}
+		},
+	}
+}
+
+// Everything that agents and masters do works on every topology.
+func TestTopologies(t *testing.T) {
+	t.Parallel()
+	for name, start := range places() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := start(t)
+			// Several clusters, so that in Redis Cluster each shard has some.
+			for _, cluster := range []key.Cluster{"east", "west", "north", "south"} {
+				ctx, cancel := context.WithTimeout(t.Context(), patience)
+				err := flow.Run(ctx, flow.Config{
+					Cluster: cluster, Admin: p.open(t, "admin").Normal,
+					Agent: p.open(t, "agent"), Master: p.open(t, "master"), Logger: logger(t),
+				})
+				cancel()
+				if err != nil {
+					t.Errorf("%s: %v", cluster, err)
+				}
+			}
+		})
+	}
+}
