@@ -8,17 +8,14 @@
 package clickhouse
 
 import (
-	"bytes"
 	"context"
 	"embed"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"path"
 	"strings"
 	"sync/atomic"
-	"text/template"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -30,11 +27,9 @@ var sqlFiles embed.FS
 
 // Store reads one ClickHouse. It is safe for concurrent use.
 type Store struct {
-	cfg       Config
-	conn      driver.Conn
-	templates *template.Template
-	queries   map[string]string // by file name without .sql, tables filled in
-	dialects  dialects
+	cfg     Config
+	conn    driver.Conn
+	schemas *schemas
 	// readonly is set once the server has refused settings.
 	readonly atomic.Bool
 }
@@ -64,7 +59,7 @@ func Open(cfg Config) (*Store, error) {
 		return nil, fmt.Errorf("clickhouse: open: %w", err)
 	}
 	s.conn = conn
-	if err := s.renderQueries(); err != nil {
+	if s.schemas, err = newSchemas(cfg.Tables); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
 	return s, nil
@@ -104,50 +99,12 @@ func (s *Store) Ping(ctx context.Context) error {
 	return nil
 }
 
-// renderQueries prepares the statements, those about metric tables in the newest
-// dialect.
-func (s *Store) renderQueries() error {
-	// The files may include one another with {{template "<file>.sql" .}}; see
-	// statementFuncs for the functions and statementData for the names in them.
-	all, err := template.New("").Funcs(statementFuncs()).ParseFS(sqlFiles, "sql/*.sql")
-	if err != nil {
-		return fmt.Errorf("clickhouse: parse sql: %w", err)
-	}
-	s.templates, s.queries = all, make(map[string]string)
-	for _, t := range all.Templates() {
-		sql, err := render(t, s.cfg.Tables, newestDialect())
-		if err != nil {
-			return err
-		}
-		s.queries[strings.TrimSuffix(path.Base(t.Name()), ".sql")] = sql
-	}
-	return nil
-}
-
-func render(t *template.Template, tables Tables, d dialect) (string, error) {
-	var sql bytes.Buffer
-	if err := t.Execute(&sql, statementData{tables, semanticConventions(), d}); err != nil {
-		return "", fmt.Errorf("clickhouse: render %s: %w", t.Name(), err)
-	}
-	return sql.String(), nil
-}
-
 // params are the {name:Type} parameters of a statement, bound by the server.
 // Times go as Int64 nanoseconds (nanos) and are turned back in SQL with
 // fromUnixTimestamp64Nano, since the driver sends time.Time in whole seconds.
 type params map[string]any
 
 func nanos(t time.Time) int64 { return t.UnixNano() }
-
-// query runs the statement sql/<name>.sql and scans every row; the slice is
-// never nil.
-func query[T any](ctx context.Context, s *Store, name string, p params, scan func(driver.Rows) (T, error)) ([]T, error) {
-	sql, ok := s.queries[name]
-	if !ok {
-		return nil, fmt.Errorf("clickhouse: there is no statement %q", name)
-	}
-	return queryText(ctx, s, name, sql, p, scan)
-}
 
 // queryText is query for SQL that was put together at run time; name is for
 // errors and logs.
