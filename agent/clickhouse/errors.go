@@ -65,6 +65,9 @@ func publicText(e *clickhouse.Exception) string {
 		return "syntax error" // all the rest of its text is the statement
 	}
 	text := strings.ToValidUTF8(e.Message, "?")
+	if at := strings.Index(text, "Not enough privileges"); e.Code == codeAccessDenied && at > 0 {
+		text = text[at:] // after the user's name
+	}
 	if cut := afterTheReason.FindStringIndex(text); cut != nil {
 		text = text[:cut[0]]
 	}

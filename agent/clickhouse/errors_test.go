@@ -29,6 +29,10 @@ func TestPublicText(t *testing.T) {
 	if got := publicText(&clickhouse.Exception{Code: codeSyntaxError, Message: "Syntax error: failed at position 1: SELECT secret"}); got != "syntax error" {
 		t.Errorf("a syntax error says %q", got)
 	}
+	denied := &clickhouse.Exception{Code: codeAccessDenied, Message: "medicus: Not enough privileges. To execute this query, it's necessary to have the grant SELECT(a) ON otel.otel_logs. (ACCESS_DENIED)"}
+	if got := publicText(denied); strings.Contains(got, "medicus") || !strings.Contains(got, "SELECT(a) ON otel.otel_logs") {
+		t.Errorf("a refusal says %q", got)
+	}
 	if got := publicText(&clickhouse.Exception{Code: 1, Message: strings.Repeat("é", 500)}); len(got) > maxPublicText+len("…") || strings.ContainsRune(got, '\uFFFD') {
 		t.Errorf("a long text has %d bytes: %q", len(got), got)
 	}

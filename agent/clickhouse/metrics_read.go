@@ -3,7 +3,6 @@ package clickhouse
 import (
 	"cmp"
 	"context"
-	"errors"
 	"slices"
 	"time"
 
@@ -46,42 +45,27 @@ func chunkRows(q tableQuery) int64 {
 }
 
 // readTables runs the queries side by side; out[i] answers queries[i]. A table
-// that is not there has no series; if none is, that is an error.
+// that is not there has no series: no collector has written any.
 func (s *Store) readTables(ctx context.Context, queries ...tableQuery) ([][]series, error) {
 	out := make([][]series, len(queries))
-	missing := make([]error, len(queries))
 	group, ctx := errgroup.WithContext(ctx)
 	for i, q := range queries {
 		group.Go(func() error {
 			// Few clusters have exponential histograms; nobody wants a failed statement
 			// in each round. What all clusters have is asked for, and found when it comes.
 			if q.statement == exponentialSeries && s.schema(ctx).lacks(signalExpHistogram) {
-				missing[i] = errAbsent()
 				return nil
 			}
 			rows, err := s.readSeries(ctx, q.statement, q.seriesQuery)
 			if isUnknownTable(err) {
-				missing[i] = err
 				return nil
 			}
 			out[i] = rows
 			return err
 		})
 	}
-	if err := group.Wait(); err != nil {
-		return nil, err
-	}
-	for _, err := range missing {
-		if err == nil {
-			return out, nil
-		}
-	}
-	return nil, fault.Wrap(missing[0], fault.AgentError,
-		"none of the metric tables (%s, %s, %s) exists in the ClickHouse database",
-		s.cfg.Tables.Gauge, s.cfg.Tables.Sum, s.cfg.Tables.Histogram)
+	return out, group.Wait()
 }
-
-func errAbsent() error { return errors.New("the table is not there") }
 
 // readSeries reads what a query asks for: a long window in chunks of the hours
 // that have rows.
