@@ -229,7 +229,7 @@ func missingOfNodes(nodes []model.NodeMetrics) []string {
 		name, hint string
 		has        func(*model.NodeMetrics) bool
 	}{
-		{"cpu usage", "node_cpu_seconds_total or system.cpu.time, two samples of it", func(n *model.NodeMetrics) bool { return n.CPU.Cores > 0 }},
+		{"cpu usage", "node_cpu_seconds_total or system.cpu.time, two samples of it", func(n *model.NodeMetrics) bool { return !n.CPU.Unknown }},
 		{"memory", "node_memory_MemTotal_bytes or system.memory.usage", func(n *model.NodeMetrics) bool { return n.Memory.TotalBytes > 0 }},
 		{"disks", "the exporter's filesystem and disk collectors", func(n *model.NodeMetrics) bool { return len(n.Disks) > 0 }},
 		{"networks", "the exporter's network collector", func(n *model.NodeMetrics) bool { return len(n.Networks) > 0 }},

@@ -122,7 +122,8 @@ func (n *nodeSamples) metrics() model.NodeMetrics {
 // cpu is the share of each mode in the time that the samples of all cores cover:
 // usage is 1 - rate(idle, iowait, steal) / rate(all modes). So a node that is
 // new, or was away for a part of the window, is as busy as it was while it was
-// seen. Cores too new for a rate are counted in Cores alone.
+// seen. Cores too new for a rate are counted in Cores alone; where all are, the
+// shares are unknown.
 func (n *nodeSamples) cpu() model.NodeCPU {
 	var (
 		cores  = make(map[string]bool)
@@ -138,7 +139,8 @@ func (n *nodeSamples) cpu() model.NodeCPU {
 		}
 	}
 	return model.NodeCPU{
-		Cores: int64(len(cores)), FreqHz: n.frequencies(), UsagePct: shares.usage(),
+		Unknown: shares.total() == 0,
+		Cores:   int64(len(cores)), FreqHz: n.frequencies(), UsagePct: shares.usage(),
 		UserPct: shares.of("user"), SystemPct: shares.of("system"), IOWaitPct: shares.of("iowait"),
 	}
 }
@@ -210,9 +212,11 @@ func (n *nodeSamples) shares(m *model.NodeMemory) {
 }
 
 // summarize is the section metrics.summary of the nodes of a round at that time:
-// averages and maxima are over the online nodes.
+// averages and maxima are over the online nodes of which the value is known, 0
+// where it is of none. A node that is too new for a rate is no idle one.
 func summarize(nodes []model.NodeMetrics, at time.Time, onlineAge time.Duration) (model.MetricsSummary, error) {
 	sum := model.MetricsSummary{TotalNodes: int64(len(nodes))}
+	var cpu, memory mean
 	for _, n := range nodes {
 		newest, err := n.Timestamp.Parse()
 		if err != nil {
@@ -222,15 +226,30 @@ func summarize(nodes []model.NodeMetrics, at time.Time, onlineAge time.Duration)
 			continue
 		}
 		sum.OnlineNodes++
-		sum.AvgCPUPct += n.CPU.UsagePct
-		sum.AvgMemPct += n.Memory.UsagePct
-		sum.MaxCPUPct = max(sum.MaxCPUPct, n.CPU.UsagePct)
-		sum.MaxMemPct = max(sum.MaxMemPct, n.Memory.UsagePct)
+		if !n.CPU.Unknown {
+			cpu.add(n.CPU.UsagePct)
+		}
+		if n.Memory.TotalBytes > 0 {
+			memory.add(n.Memory.UsagePct)
+		}
 		sum.MaxCPUTemp = max(sum.MaxCPUTemp, n.Temperature.CPUTempC)
 	}
-	if sum.OnlineNodes > 0 {
-		sum.AvgCPUPct /= float64(sum.OnlineNodes)
-		sum.AvgMemPct /= float64(sum.OnlineNodes)
-	}
+	sum.AvgCPUPct, sum.MaxCPUPct = cpu.average(), cpu.highest
+	sum.AvgMemPct, sum.MaxMemPct = memory.average(), memory.highest
 	return sum, nil
 }
+
+// mean sums up percentages.
+type mean struct {
+	count        int
+	sum, highest float64
+}
+
+func (m *mean) add(v float64) {
+	m.count++
+	m.sum += v
+	m.highest = max(m.highest, v)
+}
+
+// average is 0 of nothing.
+func (m *mean) average() float64 { return m.sum / float64(max(m.count, 1)) }

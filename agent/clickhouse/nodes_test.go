@@ -279,16 +279,44 @@ func TestMetricsSummary(t *testing.T) {
 	node := func(age time.Duration, cpu, mem, temp float64) model.NodeMetrics {
 		n := model.NodeMetrics{Timestamp: model.NewTime(testNow.Add(-age))}
 		n.CPU.UsagePct, n.Memory.UsagePct, n.Temperature.CPUTempC = cpu, mem, temp
+		n.Memory.TotalBytes = 1
 		return n
 	}
-	got, err := summarize([]model.NodeMetrics{node(sec, 10, 30, 40), node(2*time.Minute, 30, 50, 60), node(121*sec, 99, 99, 99)}, testNow, 2*time.Minute)
+	tooNew := node(sec, 0, 0, 0) // one sample, and none of its memory
+	tooNew.CPU.Unknown, tooNew.Memory.TotalBytes = true, 0
+	got, err := summarize([]model.NodeMetrics{
+		node(sec, 10, 30, 40), tooNew, node(2*time.Minute, 30, 50, 60), node(121*sec, 99, 99, 99),
+	}, testNow, 2*time.Minute)
 	want := model.MetricsSummary{
-		TotalNodes: 3, OnlineNodes: 2, AvgCPUPct: 20, AvgMemPct: 40, MaxCPUPct: 30, MaxMemPct: 50, MaxCPUTemp: 60,
+		TotalNodes: 4, OnlineNodes: 3, AvgCPUPct: 20, AvgMemPct: 40, MaxCPUPct: 30, MaxMemPct: 50, MaxCPUTemp: 60,
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	checkEqual(t, "summary", got, want)
+}
+
+// One sample makes no rate: the node's CPU is unknown, and no average counts it
+// as idle. A core that does nothing at all is known, and is 0 % busy.
+func TestNodeOfOneSample(t *testing.T) {
+	t.Parallel()
+	cpu := func(host string, values ...float64) []telemetry.SumPoint {
+		return counter(cpuSeconds, exporter(host), pairs{"cpu": "0", "mode": "idle"}, -5*sec, min15, values...)
+	}
+	busy := counter(cpuSeconds, exporter("busy"), pairs{"cpu": "0", "mode": "user"}, -5*sec, min15, 0, 15, 30)
+	s, _ := testStore(t, telemetry.Rows{Sums: slices.Concat(cpu("new", 7), cpu("idle", 0, 15, 30), cpu("busy", 0, 0, 0), busy)})
+	round := s.Round(t.Context(), testNow)
+	nodes, err := round.MetricsNodes()
+	if err != nil || len(nodes) != 3 {
+		t.Fatalf("%d nodes, error %v", len(nodes), err)
+	}
+	for i, want := range []model.NodeCPU{{Cores: 1, UsagePct: 100, UserPct: 100}, {Cores: 1}, {Cores: 1, Unknown: true}} {
+		checkEqual(t, nodes[i].NodeName, nodes[i].CPU, want)
+	}
+	summary, err := round.MetricsSummary()
+	if err != nil || summary.OnlineNodes != 3 || summary.AvgCPUPct != 50 || summary.MaxCPUPct != 100 || summary.AvgMemPct != 0 {
+		t.Errorf("summary %+v, error %v; want 50 %% of two nodes", summary, err)
+	}
 }
 
 // An exporter that moved to another pod goes on where it was; one scraped by

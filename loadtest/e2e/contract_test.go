@@ -28,7 +28,7 @@ func shapes() map[string]shape {
 	node := shape{
 		"": "nodeName:s nodeIP:s timestamp:t cpu:{} memory:{} disks:[] networks:[] temperature:{} psi:{} tcp:{} " +
 			"system:{} vmstat:{} softnet:{} kernel?:s uptime?:i",
-		"cpu":    "usagePct:f userPct:f systemPct:f iowaitPct:f load1:f load5:f load15:f cores:i freqHz?:[]",
+		"cpu":    "usagePct:f userPct:f systemPct:f iowaitPct:f load1:f load5:f load15:f cores:i freqHz?:[] unknown?:b",
 		"memory": "totalBytes:i availableBytes:i freeBytes:i cachedBytes:i buffersBytes:i usagePct:f swapTotalBytes:i swapFreeBytes:i swapUsagePct:f",
 		"[]disks": "device:s mountPoint:s fsType:s totalBytes:i availBytes:i usagePct:f readBytesPerSec:f writeBytesPerSec:f " +
 			"readIOPS:f writeIOPS:f ioUtilPct:f",

@@ -38,6 +38,9 @@ type NodeMetrics struct {
 // NodeCPU holds shares of the time of all cores that the samples cover (0..100)
 // and load averages.
 type NodeCPU struct {
+	// Unknown is true where there are no two samples to take the shares of: they
+	// are 0 and say nothing, and averages and maxima are without the node.
+	Unknown   bool      `json:"unknown,omitempty"`
 	UsagePct  float64   `json:"usagePct"` // all but idle, iowait and steal
 	UserPct   float64   `json:"userPct"`
 	SystemPct float64   `json:"systemPct"`
