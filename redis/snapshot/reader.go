@@ -60,12 +60,17 @@ func (r *Reader) Section(ctx context.Context, c key.Cluster, name model.Section)
 		return Section{}, err
 	}
 	section, err := r.section(ctx, c, name)
-	if errors.Is(err, errAppeared) {
-		section, err = r.section(ctx, c, name)
+	for range 2 {
+		if errors.Is(err, errAppeared) || errors.Is(err, errTorn) {
+			section, err = r.section(ctx, c, name)
+		}
 	}
 	if errors.Is(err, errAppeared) {
 		// It came and went twice. What it says now may be otherwise in a moment.
 		err = (&ClusterInfo{ID: c, State: SnapshotNone}).missing()
+	}
+	if errors.Is(err, errTorn) {
+		err = unreadable(err, "the snapshot of cluster %s changes faster than it can be read", c)
 	}
 	return section, err
 }
@@ -74,14 +79,21 @@ func (r *Reader) Section(ctx context.Context, c key.Cluster, name model.Section)
 // what they found together never was.
 var errAppeared = errors.New("snapshot: a first snapshot was published between two reads")
 
-// section is one try of Section; it may fail with errAppeared besides.
+// errTorn says that a publish came between the parts of one read.
+var errTorn = errors.New("snapshot: a publish came between the parts of one read")
+
+// section is one try of Section; it may fail with errAppeared or errTorn besides.
 func (r *Reader) section(ctx context.Context, c key.Cluster, name model.Section) (Section, error) {
+	var before *redis.StringCmd
 	var data *redis.StringCmd
 	var meta *redis.SliceCmd
 	var beats *redis.StringSliceCmd
 	fields := sectionFields(name)
-	// A transaction, so that the value and what meta says are of one publish.
-	_, err := r.clients.Normal.TxPipelined(ctx, func(p redis.Pipeliner) error {
+	// Not a transaction: a Redis that has run out of memory refuses whatever is
+	// queued in one, reads too. A publish is one step, so that between two equal seqs there
+	// was none.
+	_, err := r.clients.Normal.Pipelined(ctx, func(p redis.Pipeliner) error {
+		before = p.HGet(ctx, c.Meta(), key.MetaSeq)
 		data = p.HGet(ctx, c.Snapshot(), string(name))
 		meta = p.HMGet(ctx, c.Meta(), fields...)
 		beats = p.HVals(ctx, c.Agents())
@@ -91,6 +103,9 @@ func (r *Reader) section(ctx context.Context, c key.Cluster, name model.Section)
 		return Section{}, fmt.Errorf("read section: %w", err)
 	}
 	m := metaOf(fields, meta.Val())
+	if m[key.MetaSeq] != before.Val() {
+		return Section{}, errTorn
+	}
 	parsed, err := r.parseSection(m, name, r.clients.Clock(c).Now())
 	if err != nil {
 		return Section{}, err
