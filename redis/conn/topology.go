@@ -26,6 +26,11 @@ type pool struct {
 	heedContexts bool
 }
 
+// idle is how many connections are kept ready. The library closes one that nobody
+// uses only when it is taken again, so without a bound every process would keep for
+// good what one bad moment made it open.
+func (p pool) idle() int { return max(p.size/3, 2) }
+
 // open prepares one client.
 func (c Config) open(a address, who credentials, secure *tls.Config, p pool) redis.UniversalClient {
 	dial := c.dialer(secure)
@@ -45,7 +50,7 @@ func (c Config) open(a address, who credentials, secure *tls.Config, p pool) red
 			// then to dial.
 			DialTimeout: c.DialTimeout + 2*c.Timeout + time.Second, DialerRetries: 1, MaxRetries: -1,
 			ReadTimeout: c.Timeout, WriteTimeout: c.Timeout, PoolTimeout: c.Timeout, ContextTimeoutEnabled: p.heedContexts,
-			PoolSize: p.size, PipelinePoolSize: -1, ConnMaxIdleTime: c.IdleTimeout, DisableIdentity: true,
+			PoolSize: p.size, MaxIdleConns: p.idle(), PipelinePoolSize: -1, ConnMaxIdleTime: c.IdleTimeout, DisableIdentity: true,
 		})
 	case Cluster:
 		client := redis.NewClusterClient(&redis.ClusterOptions{
@@ -53,7 +58,7 @@ func (c Config) open(a address, who credentials, secure *tls.Config, p pool) red
 			Username: who.username, Password: who.password, CredentialsProviderContext: who.provider(),
 			DialTimeout: c.DialTimeout, DialerRetries: 1, MaxRetries: -1, MaxRedirects: redirects,
 			ReadTimeout: c.Timeout, WriteTimeout: c.Timeout, PoolTimeout: c.Timeout, ContextTimeoutEnabled: p.heedContexts,
-			PoolSize: p.size, PipelinePoolSize: -1, ConnMaxIdleTime: c.IdleTimeout, DisableIdentity: true,
+			PoolSize: p.size, MaxIdleConns: p.idle(), PipelinePoolSize: -1, ConnMaxIdleTime: c.IdleTimeout, DisableIdentity: true,
 			MaintNotificationsConfig: lean(), ClusterStateReloadInterval: reloadInterval,
 			// They would ask for COMMAND, an answer of 200 KB and a right more; no
 			// command of ours goes to several servers.
@@ -67,7 +72,7 @@ func (c Config) open(a address, who credentials, secure *tls.Config, p pool) red
 			Username: who.username, Password: who.password, CredentialsProviderContext: who.provider(),
 			DialTimeout: c.DialTimeout, DialerRetries: 1, MaxRetries: -1,
 			ReadTimeout: c.Timeout, WriteTimeout: c.Timeout, PoolTimeout: c.Timeout, ContextTimeoutEnabled: p.heedContexts,
-			PoolSize: p.size, PipelinePoolSize: -1, ConnMaxIdleTime: c.IdleTimeout, DisableIdentity: true,
+			PoolSize: p.size, MaxIdleConns: p.idle(), PipelinePoolSize: -1, ConnMaxIdleTime: c.IdleTimeout, DisableIdentity: true,
 			MaintNotificationsConfig: lean(),
 		})
 	}
