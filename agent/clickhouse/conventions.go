@@ -56,7 +56,10 @@ type conventions struct {
 	DBTable        attribute
 	DBStatement    attribute
 	MessagingSys   attribute
+	MessagingOp    attribute
 	Destination    attribute // topic or queue; the template keeps temporary ones together
+	RPCSystem      attribute
+	RPCMethod      attribute // with the service in the new generation
 	ErrorType      attribute
 }
 
@@ -68,7 +71,7 @@ func semanticConventions() conventions {
 		ServiceVersion:   attribute{"service.version"},
 		InstanceID:       attribute{"service.instance.id"},
 		PodName:          attribute{"k8s.pod.name"},
-		NodeName:         attribute{"k8s.node.name"}, // host.name is the pod's in a pod,
+		NodeName:         attribute{"k8s.node.name"}, // host.name is the pod's in a pod
 		DeploymentName:   attribute{"k8s.deployment.name"},
 		NamespaceName:    attribute{"k8s.namespace.name", "service.namespace"},
 		ClusterName:      attribute{"k8s.cluster.name", "cluster.name"},
@@ -94,6 +97,9 @@ func semanticConventions() conventions {
 		},
 		DBStatement:  attribute{"db.query.text", "db.statement"},
 		MessagingSys: attribute{"messaging.system"},
+		MessagingOp:  attribute{"messaging.operation.type", "messaging.operation"},
+		RPCSystem:    attribute{"rpc.system.name", "rpc.system"},
+		RPCMethod:    attribute{"rpc.method"},
 		Destination: attribute{
 			"messaging.destination.template", "messaging.destination.name", "messaging.destination",
 		},

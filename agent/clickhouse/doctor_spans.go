@@ -73,12 +73,11 @@ func subjects() []subject {
 	}
 	http := of("HTTP", c.HTTPMethod, c.HTTPStatus, c.HTTPURL, c.HTTPPath)
 	http.lasting = c.HTTPRoute
-	rpc := subject{
-		about: "RPC", recent: []string{"rpc.system.name"}, former: []string{"rpc.system", "rpc.service"}, lasting: []string{"rpc.method"},
-	}
-	messaging := of("messaging")
-	messaging.recent = append(slices.Clone(c.Destination[:2]), "messaging.operation.type")
-	messaging.former = append(slices.Clone(c.Destination[2:]), "messaging.operation")
+	rpc := of("RPC", c.RPCSystem)
+	rpc.former, rpc.lasting = append(rpc.former, "rpc.service"), c.RPCMethod
+	messaging := of("messaging", c.MessagingOp)
+	messaging.recent = slices.Concat(c.Destination[:2], messaging.recent)
+	messaging.former = slices.Concat(c.Destination[2:], messaging.former)
 	messaging.lasting = c.MessagingSys
 	environment := of("environment", c.Environment)
 	environment.resource = true

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"path"
 	"strings"
 	"sync/atomic"
 	"text/template"
@@ -87,7 +86,10 @@ func (s *schemas) with(until time.Time, types map[signal]columnTypes) (*schema, 
 	data.ExpHistogram = dialects[signalExpHistogram].from(s.tables.ExpHistogram)
 	data.Summary = dialects[signalSummary].from(s.tables.Summary)
 	for _, t := range s.templates.Templates() {
-		name := strings.TrimSuffix(path.Base(t.Name()), ".sql")
+		name, isFile := strings.CutSuffix(t.Name(), ".sql")
+		if !isFile {
+			continue // a part of some
+		}
 		var sql strings.Builder
 		data.dialect = dialects[statementTable(name)]
 		if err := speaking[statementTable(name)].ExecuteTemplate(&sql, t.Name(), data); err != nil {
