@@ -8,12 +8,15 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/atlhyper/observe/agent/worker"
 	"github.com/atlhyper/observe/redis/bus"
 	"github.com/atlhyper/observe/redis/conn"
 	"github.com/atlhyper/observe/redis/key"
+	"github.com/atlhyper/observe/redis/metric"
 	"github.com/atlhyper/observe/redis/snapshot"
 )
 
@@ -27,6 +30,7 @@ type Agent struct {
 	bus       *bus.Server
 	beating   conn.Outage
 	started   time.Time
+	metrics   *prometheus.Registry
 }
 
 // New wires an agent. It does not connect: without ClickHouse the agent publishes
@@ -46,7 +50,7 @@ func New(cfg Config) (*Agent, error) {
 		return nil, errors.Join(fmt.Errorf("agent: %w", err), source.Close())
 	}
 	a := &Agent{
-		cfg: cfg, clients: clients, source: source, started: time.Now(),
+		cfg: cfg, clients: clients, source: source, started: time.Now(), metrics: prometheus.NewRegistry(),
 		beating: conn.Outage{Logger: cfg.Logger, What: "the beat"},
 	}
 	if err := a.wire(); err != nil {
@@ -59,7 +63,7 @@ func (a *Agent) wire() (err error) {
 	cfg, cluster := a.cfg, key.Cluster(a.cfg.ClusterID)
 	a.writer, err = snapshot.NewWriter(a.clients, snapshot.WriterConfig{
 		Cluster: cluster, Instance: cfg.Instance, Version: cfg.Version,
-		Interval: cfg.Interval, CompressAbove: cfg.CompressAbove, Logger: cfg.Logger,
+		Interval: cfg.Interval, CompressAbove: cfg.CompressAbove, Metrics: a.metrics, Logger: cfg.Logger,
 	})
 	if err != nil {
 		return err
@@ -72,9 +76,13 @@ func (a *Agent) wire() (err error) {
 	a.source.Handlers(registry)
 	a.bus, err = bus.NewServer(a.clients, bus.ServerConfig{
 		Cluster: cluster, Instance: cfg.Instance, Slots: cfg.Slots,
-		MaxReplyBytes: cfg.MaxReplyBytes, Handle: registry.Run, Logger: cfg.Logger,
+		MaxReplyBytes: cfg.MaxReplyBytes, Handle: registry.Run, Metrics: a.metrics, Logger: cfg.Logger,
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	return metric.Register(a.metrics, nil,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 }
 
 // leaveTimeout bounds the last words to Redis.
@@ -86,6 +94,11 @@ const leaveTimeout = 3 * time.Second
 func (a *Agent) Run(ctx context.Context) (err error) {
 	a.cfg.Logger.InfoContext(ctx, "agent runs", "cluster", a.cfg.ClusterID, "instance", a.cfg.Instance, "version", a.cfg.Version)
 	defer func() { err = errors.Join(err, a.source.Close(), a.clients.Close()) }()
+	endMetrics, err := a.serveMetrics(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, endMetrics()) }()
 
 	// The beat goes on until the last command is answered: without it another
 	// agent would take back what this one is working on.

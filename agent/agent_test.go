@@ -1,11 +1,16 @@
 package agent_test
 
 import (
+	"bytes"
 	"context"
+	"io"
+	"net"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"go.uber.org/goleak"
 
 	"github.com/atlhyper/observe/agent"
@@ -36,7 +41,9 @@ func config(redis string) agent.Config {
 func TestAgentWithoutAnything(t *testing.T) {
 	server := redistest.Start(t)
 	server.Stop()
-	a, err := agent.New(config(server.URL()))
+	cfg, listens := config(server.URL()), make(chan net.Addr, 1)
+	cfg.MetricsListen, cfg.OnMetricsListen = "127.0.0.1:0", func(a net.Addr) { listens <- a }
+	a, err := agent.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,6 +51,7 @@ func TestAgentWithoutAnything(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- a.Run(ctx) }()
 	server.Restart()
+	metrics := "http://" + (<-listens).String() + "/metrics"
 
 	clients, err := conn.Open(conn.Config{URL: server.URL()})
 	if err != nil {
@@ -71,6 +79,7 @@ func TestAgentWithoutAnything(t *testing.T) {
 	if err := ask(t, clients); !fault.Is(err, fault.AgentError) || strings.Contains(fault.From(err).Message, "hunter2") {
 		t.Errorf("a command: %v, want agent_error without secrets", err)
 	}
+	checkMetrics(t, metrics, "atlhyper_agent_commands_total{outcome=\"answered\"} 1", "atlhyper_agent_slots 16", "atlhyper_agent_standby 0")
 
 	stop()
 	if err := <-ended; err != nil {
@@ -111,6 +120,7 @@ func TestConfigNamesTheField(t *testing.T) {
 		"instance: is":    func(c *agent.Config) { c.Instance = strings.Repeat("x", 60) },
 		"interval":        func(c *agent.Config) { c.Interval = time.Millisecond },
 		"section timeout": func(c *agent.Config) { c.SectionTimeout = time.Hour },
+		"metrics listen":  func(c *agent.Config) { c.MetricsListen = "9090" },
 		"slots":           func(c *agent.Config) { c.Slots = 5000 },
 		"max reply bytes": func(c *agent.Config) { c.MaxReplyBytes = 1 },
 		"DSN":             func(c *agent.Config) { c.ClickHouse.DSN = "" },
@@ -167,4 +177,33 @@ func TestTwoAgentsOfOneName(t *testing.T) {
 		}
 		return true
 	})
+}
+
+// checkMetrics reads /metrics, which must say what Prometheus's linter likes, and
+// the lines.
+func checkMetrics(t *testing.T, url string, lines ...string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	problems, err := promlint.New(bytes.NewReader(text)).Lint()
+	if err != nil || len(problems) > 0 {
+		t.Errorf("%v, %v", problems, err)
+	}
+	for _, line := range lines {
+		if !strings.Contains(string(text), "\n"+line+"\n") {
+			t.Errorf("metrics have no line %s", line)
+		}
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"time"
 
 	"github.com/atlhyper/observe/agent/clickhouse"
@@ -51,6 +52,12 @@ type Config struct {
 	// MaxReplyBytes bounds the reply to a command. Default 16 MiB.
 	MaxReplyBytes int
 
+	// MetricsListen is the address, host:port, where /metrics answers Prometheus, to
+	// anyone who can reach it; port 0 takes a free one. Default: nowhere.
+	MetricsListen string
+	// OnMetricsListen, if set, is told the address once /metrics answers.
+	OnMetricsListen func(net.Addr)
+
 	// Logger gets what happens. Default: nothing is logged.
 	Logger *slog.Logger
 }
@@ -65,6 +72,9 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.MaxReplyBytes, DefaultMaxReply)
 	if c.Instance == "" {
 		c.Instance = key.HostInstance("agent")
+	}
+	if c.OnMetricsListen == nil {
+		c.OnMetricsListen = func(net.Addr) {}
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -87,6 +97,9 @@ func setDefault[T comparable](field *T, value T) {
 func (c Config) Validate() error {
 	if err := errors.Join(key.ValidateCluster(c.ClusterID), key.ValidateInstance(c.Instance)); err != nil {
 		return err
+	}
+	if _, _, err := net.SplitHostPort(c.MetricsListen); c.MetricsListen != "" && err != nil {
+		return fmt.Errorf("metrics listen: %q is no host:port", c.MetricsListen)
 	}
 	if len(c.Instance) > key.MaxUnique {
 		return fmt.Errorf("instance: is longer than %d characters", key.MaxUnique)

@@ -46,6 +46,9 @@ type Config struct {
 
 	// MaxWaiters bounds the detail requests that wait on this replica. Default 1,000.
 	MaxWaiters int
+	// MaxClusterWaiters bounds those that wait for one cluster. Default: a quarter of
+	// MaxWaiters.
+	MaxClusterWaiters int
 	// MaxQueue bounds the commands of one cluster that no agent took yet. Default 256.
 	MaxQueue int
 	// MaxReplyBytes bounds one reply of an agent. Default 16 MiB.
@@ -119,8 +122,8 @@ func (c Config) Validate() error {
 			return fmt.Errorf("%s: %s is not between %s and %s", d.name, d.value, d.low, d.up)
 		}
 	}
-	if c.MaxWaiters < 0 || c.MaxQueue < 0 || c.MaxReplyBytes < 0 {
-		return errors.New("max waiters, max queue and max reply bytes must not be negative")
+	if c.MaxWaiters < 0 || c.MaxClusterWaiters < 0 || c.MaxQueue < 0 || c.MaxReplyBytes < 0 {
+		return errors.New("max waiters, max cluster waiters, max queue and max reply bytes must not be negative")
 	}
 	return nil
 }

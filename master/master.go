@@ -11,6 +11,9 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/atlhyper/observe/master/api"
@@ -19,6 +22,7 @@ import (
 	"github.com/atlhyper/observe/redis/bus"
 	"github.com/atlhyper/observe/redis/conn"
 	"github.com/atlhyper/observe/redis/key"
+	"github.com/atlhyper/observe/redis/metric"
 	"github.com/atlhyper/observe/redis/snapshot"
 	"github.com/atlhyper/observe/shared/httpserver"
 )
@@ -35,6 +39,7 @@ const (
 // Master is one replica.
 type Master struct {
 	cfg     Config
+	metrics *prometheus.Registry
 	clients *conn.Clients
 	reader  *snapshot.Reader
 	bus     *bus.Client
@@ -52,7 +57,7 @@ func New(cfg Config) (*Master, error) {
 	if err != nil {
 		return nil, fmt.Errorf("master: %w", err)
 	}
-	m := &Master{cfg: cfg, clients: clients}
+	m := &Master{cfg: cfg, clients: clients, metrics: prometheus.NewRegistry()}
 	if err := m.wire(); err != nil {
 		return nil, errors.Join(fmt.Errorf("master: %w", err), clients.Close())
 	}
@@ -61,14 +66,21 @@ func New(cfg Config) (*Master, error) {
 
 func (m *Master) wire() (err error) {
 	cfg := m.cfg
+	err = metric.Register(m.metrics, nil,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if err != nil {
+		return err
+	}
 	m.reader = snapshot.NewReader(m.clients, snapshot.ReaderConfig{Logger: cfg.Logger})
 	m.bus, err = bus.NewClient(m.clients, bus.ClientConfig{
-		Replica:       key.Unique(cfg.Replica),
-		MaxWaiters:    cfg.MaxWaiters,
-		MaxQueue:      cfg.MaxQueue,
-		MaxReplyBytes: cfg.MaxReplyBytes,
-		MaxTimeout:    cfg.MaxTimeout,
-		Logger:        cfg.Logger,
+		Replica:           key.Unique(cfg.Replica),
+		MaxWaiters:        cfg.MaxWaiters,
+		MaxClusterWaiters: cfg.MaxClusterWaiters,
+		MaxQueue:          cfg.MaxQueue,
+		MaxReplyBytes:     cfg.MaxReplyBytes,
+		MaxTimeout:        cfg.MaxTimeout,
+		Metrics:           m.metrics,
+		Logger:            cfg.Logger,
 	})
 	if err != nil {
 		return err
@@ -82,14 +94,16 @@ func (m *Master) wire() (err error) {
 		return err
 	}
 	m.api, err = api.New(api.Config{
-		Dashboards: dashboards,
-		Details:    details,
-		Ready:      m.clients.Ping,
-		Now:        m.clients.Now,
-		MaxRange:   cfg.MaxRange,
-		Timeout:    cfg.Timeout,
-		MaxTimeout: cfg.MaxTimeout,
-		Logger:     cfg.Logger,
+		Dashboards:   dashboards,
+		Details:      details,
+		Ready:        m.clients.Ping,
+		Now:          m.clients.Now,
+		MaxRange:     cfg.MaxRange,
+		Timeout:      cfg.Timeout,
+		MaxTimeout:   cfg.MaxTimeout,
+		Metrics:      m.metrics,
+		ServeMetrics: promhttp.HandlerFor(m.metrics, promhttp.HandlerOpts{}),
+		Logger:       cfg.Logger,
 	})
 	return err
 }

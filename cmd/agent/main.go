@@ -28,6 +28,7 @@ type flags struct {
 	Slots          int           `help:"Commands that run side by side." default:"${slots}"`
 	MaxReplyBytes  int           `help:"Bytes of the reply to a command." default:"${max_reply}"`
 	CompressAbove  int           `help:"Bytes above which a section is stored as zstd; negative: never." default:"${compress_above}"`
+	MetricsListen  string        `help:"Address of /metrics for Prometheus; by default it is not served." placeholder:"HOST:PORT"`
 
 	cli.Log
 
@@ -54,6 +55,7 @@ func run(ctx context.Context, f flags) error {
 		CompressAbove:  f.CompressAbove,
 		Slots:          f.Slots,
 		MaxReplyBytes:  f.MaxReplyBytes,
+		MetricsListen:  f.MetricsListen,
 		Logger:         logger,
 	})
 	if err != nil {

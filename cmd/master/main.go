@@ -26,9 +26,10 @@ type flags struct {
 	Timeout    duration `help:"How long a detail request waits unless it says otherwise." default:"${timeout}"`
 	MaxTimeout duration `help:"Longest wait that a detail request may ask for." default:"${max_timeout}"`
 
-	MaxWaiters    int `help:"Detail requests that may wait on this replica." default:"${max_waiters}"`
-	MaxQueue      int `help:"Commands of one cluster that no agent took yet." default:"${max_queue}"`
-	MaxReplyBytes int `help:"Bytes of one reply of an agent." default:"${max_reply}"`
+	MaxWaiters        int `help:"Detail requests that may wait on this replica." default:"${max_waiters}"`
+	MaxClusterWaiters int `help:"Those that may wait for one cluster; 0: a quarter of all." default:"0"`
+	MaxQueue          int `help:"Commands of one cluster that no agent took yet." default:"${max_queue}"`
+	MaxReplyBytes     int `help:"Bytes of one reply of an agent." default:"${max_reply}"`
 
 	DrainDelay   time.Duration `help:"How long to go on accepting at the end, while /readyz already fails." default:"0s"`
 	DrainTimeout time.Duration `help:"How long requests under way may take to finish at the end." default:"${drain_timeout}"`
@@ -61,18 +62,19 @@ func run(ctx context.Context, f flags) error {
 	logger := f.Logger()
 	conn.LibraryLog(logger)
 	m, err := master.New(master.Config{
-		Listen:        f.Listen,
-		Redis:         f.Redis,
-		Replica:       f.Replica,
-		MaxRange:      time.Duration(f.MaxRange),
-		Timeout:       time.Duration(f.Timeout),
-		MaxTimeout:    time.Duration(f.MaxTimeout),
-		MaxWaiters:    f.MaxWaiters,
-		MaxQueue:      f.MaxQueue,
-		MaxReplyBytes: f.MaxReplyBytes,
-		DrainDelay:    f.DrainDelay,
-		DrainTimeout:  f.DrainTimeout,
-		Logger:        logger,
+		Listen:            f.Listen,
+		Redis:             f.Redis,
+		Replica:           f.Replica,
+		MaxRange:          time.Duration(f.MaxRange),
+		Timeout:           time.Duration(f.Timeout),
+		MaxTimeout:        time.Duration(f.MaxTimeout),
+		MaxWaiters:        f.MaxWaiters,
+		MaxClusterWaiters: f.MaxClusterWaiters,
+		MaxQueue:          f.MaxQueue,
+		MaxReplyBytes:     f.MaxReplyBytes,
+		DrainDelay:        f.DrainDelay,
+		DrainTimeout:      f.DrainTimeout,
+		Logger:            logger,
 	})
 	if err != nil {
 		return err

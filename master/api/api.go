@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/go-chi/chi/v5"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/atlhyper/observe/master/dashboard"
 	"github.com/atlhyper/observe/master/dispatch"
@@ -65,6 +66,10 @@ type Config struct {
 	MaxTimeout time.Duration
 	// ReadyTimeout bounds the check of /readyz; 0 means 1 s.
 	ReadyTimeout time.Duration
+	// Metrics gets what the API counts. nil means none.
+	Metrics prometheus.Registerer
+	// ServeMetrics answers /metrics. nil means that there is no such endpoint.
+	ServeMetrics http.Handler
 	// Logger gets every request at debug and failures of the server at warn. Required.
 	Logger *slog.Logger
 }
@@ -75,6 +80,7 @@ type API struct {
 	log        *slog.Logger
 	router     *chi.Mux
 	compressor *compressor
+	metrics    *metrics
 	draining   atomic.Bool
 }
 
@@ -94,7 +100,11 @@ func New(cfg Config) (*API, error) {
 	if err != nil {
 		return nil, fmt.Errorf("api: %w", err)
 	}
-	a := &API{cfg: cfg, log: cfg.Logger, compressor: compressor}
+	metrics, err := newMetrics(cfg.Metrics)
+	if err != nil {
+		return nil, fmt.Errorf("api: %w", err)
+	}
+	a := &API{cfg: cfg, log: cfg.Logger, compressor: compressor, metrics: metrics}
 	a.router = a.routes()
 	return a, nil
 }

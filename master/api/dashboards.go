@@ -15,7 +15,7 @@ import (
 // time range from the cluster's agent.
 func (a *API) dashboard(route dashboardRoute) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		p := a.params(r)
+		p := a.detailParams(r, detail.KindSection)
 		p.readCluster()
 		var asked timeRange
 		if route.ranged {

@@ -11,7 +11,7 @@ import (
 // detail serves an endpoint that runs on a cluster's agent.
 func (a *API) detail(route detailRoute) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		p := a.params(r)
+		p := a.detailParams(r, route.kind)
 		if route.method == http.MethodGet {
 			p.readCluster()
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"github.com/atlhyper/observe/redis/key"
+	"github.com/atlhyper/observe/shared/detail"
 	"github.com/atlhyper/observe/shared/fault"
 )
 
@@ -29,9 +30,18 @@ type params struct {
 	now        time.Time // Redis's clock
 	maxRange   time.Duration
 	maxTimeout time.Duration
+	grid       time.Duration // on which a relative time range ends
 
 	cluster key.Cluster
 	timeout time.Duration
+}
+
+// detailParams are those of a request that becomes one of the kind: its relative
+// time range ends on the grid on which results of the kind are shared.
+func (a *API) detailParams(r *http.Request, kind detail.Kind) *params {
+	p := a.params(r)
+	p.grid = key.ResultTTL(kind)
+	return p
 }
 
 func (a *API) params(r *http.Request) *params {

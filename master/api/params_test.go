@@ -57,7 +57,7 @@ func TestTimeRange(t *testing.T) {
 		{rangeText{start: "0000-01-01T00:00:00Z", end: "9999-01-01T00:00:00Z"}, timeRange{}, "start_time, end_time: "},
 	} {
 		c.text.name = "time_range"
-		got, err := c.text.resolve(now(), detail.MaxRange)
+		got, err := c.text.resolve(now(), detail.MaxRange, 0)
 		switch {
 		case c.wantErr != "":
 			if err == nil || !strings.HasPrefix(err.Error(), c.wantErr) {
@@ -67,6 +67,24 @@ func TestTimeRange(t *testing.T) {
 			t.Errorf("%+v: %v", c.text, err)
 		case got != c.want:
 			t.Errorf("%+v: got %+v, want %+v", c.text, got, c.want)
+		}
+	}
+}
+
+// Whoever asks for the same within the time that a result is shared asks the same.
+func TestRelativeRangesEndOnTheGrid(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 3, 1, 12, 0, 7, 700_000_000, time.UTC)
+	for grid, want := range map[time.Duration]int{0: 7, 5 * time.Second: 5, 10 * time.Second: 0, 30 * time.Second: 0} {
+		got, err := rangeText{name: "time_range", duration: "15m"}.resolve(at, detail.MaxRange, grid)
+		end := time.Date(2026, 3, 1, 12, 0, want, 0, time.UTC)
+		if err != nil || got.Range != until(end, 15*time.Minute) {
+			t.Errorf("grid %s: %+v, %v; want the end %s", grid, got, err, end)
+		}
+		absolute := rangeText{name: "time_range", start: "2026-03-01T11:59:58.5Z", end: "2026-03-01T12:00:07.25Z"}
+		got, err = absolute.resolve(at, detail.MaxRange, grid)
+		if err != nil || got.End != at.Add(-450*time.Millisecond).UnixMilli() {
+			t.Errorf("grid %s: both ends given: %+v, %v", grid, got, err)
 		}
 	}
 }
@@ -87,7 +105,7 @@ func parse(t *testing.T, route, query, body string) (detail.Request, *params, er
 }
 
 func parseRequest(a *API, d detailRoute, r *http.Request) (detail.Request, *params, error) {
-	p := a.params(r)
+	p := a.detailParams(r, d.kind)
 	if d.method == http.MethodGet {
 		p.readCluster()
 	}

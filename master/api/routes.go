@@ -36,17 +36,18 @@ func dashboardRoutes() []dashboardRoute {
 type detailRoute struct {
 	method string
 	path   string // after Prefix
+	kind   detail.Kind
 	parse  func(*params) detail.Request
 }
 
 func detailRoutes() []detailRoute {
 	return []detailRoute{
-		{http.MethodGet, "/observe/metrics/nodes/{name}", parseNode},
-		{http.MethodGet, "/observe/metrics/nodes/{name}/series", parseNodeSeries},
-		{http.MethodGet, "/observe/traces", parseTraces},
-		{http.MethodGet, "/observe/traces/{id}", parseTrace},
-		{http.MethodPost, "/observe/logs/query", parseLogs},
-		{http.MethodGet, "/observe/slo/timeseries", parseSLOSeries},
+		{http.MethodGet, "/observe/metrics/nodes/{name}", detail.KindNode, parseNode},
+		{http.MethodGet, "/observe/metrics/nodes/{name}/series", detail.KindNodeSeries, parseNodeSeries},
+		{http.MethodGet, "/observe/traces", detail.KindTraces, parseTraces},
+		{http.MethodGet, "/observe/traces/{id}", detail.KindTrace, parseTrace},
+		{http.MethodPost, "/observe/logs/query", detail.KindLogs, parseLogs},
+		{http.MethodGet, "/observe/slo/timeseries", detail.KindSLOSeries, parseSLOSeries},
 	}
 }
 
@@ -58,6 +59,9 @@ func (a *API) routes() *chi.Mux {
 
 	a.route(r, http.MethodGet, "/healthz", a.healthz)
 	a.route(r, http.MethodGet, "/readyz", a.readyz)
+	if a.cfg.ServeMetrics != nil {
+		a.route(r, http.MethodGet, "/metrics", a.serveMetrics)
+	}
 	a.route(r, http.MethodGet, Prefix+"/clusters", a.clusters)
 	a.route(r, http.MethodGet, Prefix+"/clusters/{id}", a.clusterByID)
 	for _, d := range dashboardRoutes() {

@@ -13,6 +13,8 @@ const (
 	defaultRange = time.Hour
 	// minRange is the shortest time range.
 	minRange = time.Second
+	// minGrid is the grid of requests whose results are not shared.
+	minGrid = time.Second
 )
 
 // timeRange is what a request says about time.
@@ -52,15 +54,15 @@ func (p *params) minutesOrRange() timeRange {
 }
 
 func (p *params) resolve(text rangeText) timeRange {
-	r, err := text.resolve(p.now, p.maxRange)
+	r, err := text.resolve(p.now, p.maxRange, p.grid)
 	p.check(err)
 	return r
 }
 
 // resolve returns the range that the text means; errors name the parameter.
-// What ends now ends at the last full second: callers who ask for the same
-// within a second then ask the same, and share one run.
-func (t rangeText) resolve(now time.Time, maxRange time.Duration) (timeRange, error) {
+// What ends now ends at the last step of the grid: callers who ask for the same
+// within a step then ask the same, and share one run.
+func (t rangeText) resolve(now time.Time, maxRange, grid time.Duration) (timeRange, error) {
 	absolute := t.start != "" || t.end != ""
 	switch {
 	case absolute && t.duration != "":
@@ -80,7 +82,7 @@ func (t rangeText) resolve(now time.Time, maxRange time.Duration) (timeRange, er
 		}
 		length = d
 	}
-	end := now.Truncate(time.Second)
+	end := now.Truncate(max(grid, minGrid))
 	return timeRange{Range: detail.NewRange(end.Add(-length), end), given: t.duration != "", relative: true}, nil
 }
 

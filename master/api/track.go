@@ -42,6 +42,7 @@ func (a *API) track(next http.Handler) http.Handler {
 
 		ww := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
 		defer func() {
+			a.metrics.observe(r, ww.Status(), time.Since(start))
 			a.log.DebugContext(ctx, "request", "request_id", id, "method", r.Method, "path", r.URL.Path,
 				"status", ww.Status(), "bytes", ww.BytesWritten(), "took_ms", time.Since(start).Milliseconds())
 		}()

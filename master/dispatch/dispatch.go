@@ -113,13 +113,14 @@ func (d *Dispatcher) run(ctx context.Context, req Request, params codec.Raw) ([]
 	}
 	body, err := envelope.FromMsgpack(reply.Data, envelope.Meta{
 		ClusterID:     string(req.Cluster),
-		CollectedAt:   model.NewTime(d.now()),
+		CollectedAt:   model.NewTime(d.collectedAt(reply)),
 		WindowSeconds: reply.Meta.WindowSeconds,
 		Detail: &envelope.Detail{
 			TookMs:     reply.TookMs,
 			Agent:      envelope.Clip(reply.Agent),
 			NextCursor: reply.Meta.NextCursor,
 			Truncated:  reply.Meta.Truncated,
+			Shared:     reply.Shared,
 		},
 	})
 	if err != nil {
@@ -127,6 +128,18 @@ func (d *Dispatcher) run(ctx context.Context, req Request, params codec.Raw) ([]
 	}
 	return body, nil
 }
+
+// collectedAt is when the agent answered, unless it says nothing credible: now.
+func (d *Dispatcher) collectedAt(reply bus.Reply) time.Time {
+	now := d.now()
+	if reply.At > now.Add(-maxAge).UnixMilli() && reply.At <= now.UnixMilli() {
+		return time.UnixMilli(reply.At)
+	}
+	return now
+}
+
+// maxAge is more than any reply can be old: it was waited for, or shared.
+const maxAge = 5 * time.Minute
 
 // refusal makes what came over the bus fit to be shown: an agent, which may be
 // newer than this master or hostile, can neither invent codes nor claim those

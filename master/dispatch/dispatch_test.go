@@ -83,6 +83,30 @@ func TestRepliesBecomeBodies(t *testing.T) {
 	}
 }
 
+// A shared answer says when, by whom and how long it was run.
+func TestSharedRepliesSaySo(t *testing.T) {
+	t.Parallel()
+	for at, want := range map[time.Time]string{
+		now().Add(-20 * time.Second): "2026-03-01T11:59:40.123Z",
+		{}:                           "2026-03-01T12:00:00.123Z",
+		now().Add(time.Hour):         "2026-03-01T12:00:00.123Z",
+		now().Add(-time.Hour):        "2026-03-01T12:00:00.123Z",
+	} {
+		d := dispatcher(t, &scripted{answer: func(context.Context, int64, bus.Request) (bus.Reply, error) {
+			return bus.Reply{Agent: "a", Data: encode(t, 1), TookMs: 3, Shared: true, At: at.UnixMilli()}, nil
+		}})
+		body, err := d.Do(t.Context(), nodeRequest("n1"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		full := `{"message":"ok","data":1,"meta":{"clusterId":"a","collectedAt":"` + want +
+			`","windowSeconds":0,"stale":false,"tookMs":3,"agent":"a","shared":true}}` + "\n"
+		if diff := cmp.Diff(full, string(body)); diff != "" {
+			t.Errorf("at %s: -want +got\n%s", at, diff)
+		}
+	}
+}
+
 func TestBadRequestsAreNotSent(t *testing.T) {
 	t.Parallel()
 	b := &scripted{}

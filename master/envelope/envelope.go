@@ -42,6 +42,9 @@ type Detail struct {
 	Agent      string  `json:"agent"`
 	NextCursor string  `json:"nextCursor,omitempty"` // where the list goes on
 	Truncated  bool    `json:"truncated,omitempty"`  // the data was cut at its bound
+	// Shared is true when it was read for an earlier request that was equal:
+	// collectedAt, tookMs and agent are of that one.
+	Shared bool `json:"shared,omitempty"`
 }
 
 // FromMsgpack returns the body around one msgpack value, which is transcoded

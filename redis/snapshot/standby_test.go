@@ -1,7 +1,11 @@
 package snapshot_test
 
 import (
+	"strings"
 	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/atlhyper/observe/redis/key"
 	"github.com/atlhyper/observe/redis/snapshot"
@@ -50,5 +54,46 @@ func TestOneOfTwoAgentsPublishes(t *testing.T) {
 				t.Error("both publish")
 			}
 		})
+	}
+}
+
+// What a Writer counts has names that Prometheus's linter likes.
+func TestWriterMetrics(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	registry := prometheus.NewPedanticRegistry()
+	w := r.writer(func(c *snapshot.WriterConfig) { c.Metrics = registry })
+	r.publish(w, good(t, "a", 1))
+	r.server.FlushAll()
+	r.publish(w, good(t, "b", 1))
+	r.do(r.admin.HSet(t.Context(), cluster.Meta(), key.MetaAgent, "another"))
+	r.publish(w, good(t, "b", 2))
+	r.server.Stop()
+	if _, err := w.Publish(t.Context(), nil); err == nil {
+		t.Error("a publish without Redis succeeded")
+	}
+	problems, err := testutil.GatherAndLint(registry)
+	if err != nil || len(problems) > 0 {
+		t.Errorf("%v, %v", problems, err)
+	}
+	want := strings.NewReader(`
+# HELP atlhyper_agent_publishes_total Publishes of the snapshot, by what came of them.
+# TYPE atlhyper_agent_publishes_total counter
+atlhyper_agent_publishes_total{outcome="failed"} 1
+atlhyper_agent_publishes_total{outcome="published"} 2
+atlhyper_agent_publishes_total{outcome="standby"} 1
+# HELP atlhyper_agent_sections_written_total Sections whose value was sent: it had changed.
+# TYPE atlhyper_agent_sections_written_total counter
+atlhyper_agent_sections_written_total 3
+# HELP atlhyper_agent_snapshot_resent_total Publishes of everything, because Redis did not hold what was published before.
+# TYPE atlhyper_agent_snapshot_resent_total counter
+atlhyper_agent_snapshot_resent_total 1
+# HELP atlhyper_agent_standby 1 while another agent of the cluster publishes.
+# TYPE atlhyper_agent_standby gauge
+atlhyper_agent_standby 1
+`)
+	if err := testutil.GatherAndCompare(registry, want, "atlhyper_agent_publishes_total", "atlhyper_agent_sections_written_total",
+		"atlhyper_agent_snapshot_resent_total", "atlhyper_agent_standby"); err != nil {
+		t.Error(err)
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/atlhyper/observe/redis/conn"
 	"github.com/atlhyper/observe/redis/key"
 	"github.com/atlhyper/observe/shared/model"
@@ -28,6 +30,8 @@ type WriterConfig struct {
 	// CompressAbove is the length in bytes over which a section is compressed
 	// with zstd. 0 means 256 KiB; negative never compresses.
 	CompressAbove int
+	// Metrics gets what the Writer counts. nil means none.
+	Metrics prometheus.Registerer
 	// Logger is told when Redis lost the snapshot. nil means none.
 	Logger *slog.Logger
 }
@@ -82,6 +86,7 @@ type Writer struct {
 	beat    *conn.Script
 	leave   *conn.Script
 	zstd    compressor
+	stats   writerStats
 
 	mu        sync.Mutex
 	sections  map[model.Section]*section
@@ -110,10 +115,11 @@ func NewWriter(clients *conn.Clients, cfg WriterConfig) (*Writer, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Writer{
+	w := &Writer{
 		clients: clients, cfg: cfg, sections: make(map[model.Section]*section),
 		publish: conn.NewScript(publishLua), beat: conn.NewScript(beatLua), leave: conn.NewScript(leaveLua),
-	}, nil
+	}
+	return w, w.register()
 }
 
 // publishLua writes the changed fields of the snapshot and of meta, renews the TTL
@@ -207,9 +213,25 @@ func (w *Writer) Publish(ctx context.Context, updates []Update) (Published, erro
 		for _, s := range w.sections {
 			s.forget()
 		}
+		w.stats.resent.Add(1)
 		done, err = w.send(ctx)
 	}
+	w.count(done, err)
 	return done, err
+}
+
+func (w *Writer) count(done Published, err error) {
+	switch {
+	case err != nil:
+		w.stats.failed.Add(1)
+	case done.Standby:
+		w.stats.stoodBy.Add(1)
+	default:
+		w.stats.published.Add(1)
+		w.stats.sections.Add(int64(len(done.Written)))
+		w.stats.bytes.Add(int64(done.Bytes))
+		w.stats.lastMs.Store(w.published.UnixMilli())
+	}
 }
 
 // errLost says that Redis does not hold what the writer believes it does.
@@ -246,6 +268,7 @@ func (w *Writer) send(ctx context.Context) (Published, error) {
 
 // stand logs when the writer begins or ceases to stand by.
 func (w *Writer) stand(ctx context.Context, by bool) {
+	w.stats.standby.Store(by)
 	if by == w.standby {
 		return
 	}
