@@ -206,14 +206,7 @@ func (d dialect) from(table string) string {
 }
 
 // wrapped tells whether from is a subquery.
-func (d *dialect) wrapped() bool {
-	for _, kind := range d.types {
-		if plainColumn("", kind) != "" {
-			return true
-		}
-	}
-	return false
-}
+func (d *dialect) wrapped() bool { return len(d.types.wrapped()) > 0 }
 
 // plainColumn is the expression that has a text or number for a column that may
 // be NULL or is an enum; "" for a column that needs none.

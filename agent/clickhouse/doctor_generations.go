@@ -1,6 +1,7 @@
 package clickhouse
 
 import (
+	"maps"
 	"slices"
 	"strings"
 )
@@ -60,7 +61,7 @@ func tableKinds(t Tables) []tableKind {
 		{
 			signal: signalTraceIDs, name: t.TraceIDs, flag: "--trace-ids-table", time: "Start", madeBy: traceIDsMadeBy,
 			telling: []string{"Start"}, needed: []string{"TraceId", "Start", "End"}, marks: []string{"TraceId", "Start", "End"},
-			absent: "to find a trace by its id, the spans of 30 days are read",
+			absent: "to find a trace by its id, ever longer parts of the last 30 days are read until one has it",
 			remedy: "let the exporter make it (create_schema: true), with the materialized view that fills it",
 		},
 		{
@@ -139,10 +140,29 @@ func (c columnTypes) json() bool {
 	return c.is("SpanAttributes", "JSON") || c.is("LogAttributes", "JSON") || c.is("ResourceAttributes", "JSON")
 }
 
+// jsonMadeBy is for spans and logs of the exporter's JSON mode.
+func jsonMadeBy(c columnTypes) string {
+	if c.has("ResourceAttributesKeys") {
+		return "v0.141 or later with json: true"
+	}
+	return "v0.129 or later with json: true"
+}
+
+// wrapped are the columns that dialect.from puts something else in the place of.
+func (c columnTypes) wrapped() []string {
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(c)) {
+		if plainColumn("", c[name]) != "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 func tracesMadeBy(c columnTypes) string {
 	switch {
 	case c.json():
-		return "v0.129 or later with json: true"
+		return jsonMadeBy(c)
 	case c.is("Duration", "UInt64"):
 		return "v0.111 or later"
 	case c.is("Duration", "Int64"):
@@ -164,7 +184,7 @@ func traceIDsMadeBy(c columnTypes) string {
 func logsMadeBy(c columnTypes) string {
 	switch {
 	case c.json():
-		return "v0.129 or later with json: true"
+		return jsonMadeBy(c)
 	case c.has("TimestampDate"):
 		return "v0.104 to v0.106"
 	case c.has("TimestampTime") && c.has("EventName"):

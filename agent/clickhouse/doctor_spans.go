@@ -96,7 +96,7 @@ type spansRow struct {
 // findSpans reads the words of the window's spans; of many, a sample of traces.
 func (d *doctor) findSpans(ctx context.Context) {
 	t := d.tables[signalTraces]
-	if t == nil || t.Rows == 0 || t.types.json() {
+	if t == nil || t.Rows == 0 {
 		return
 	}
 	var spanNames, resourceNames []string

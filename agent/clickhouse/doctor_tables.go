@@ -183,7 +183,10 @@ func (d *doctor) judgeTables(ctx context.Context) {
 			d.find(Warning, t.Name, "lacks columns of the exporter's: "+strings.Join(t.Missing, ", "), "add them, or name another table with "+k.flag)
 		}
 		if t.types.json() {
-			d.find(Warning, t.Name, "its attributes are of type JSON; the agent reads Map", "set json: false in the exporter and let it make a new table")
+			d.find(Note, t.Name, "its attributes are of type JSON: they are read as text, lists as JSON, objects in them as names with dots", "")
+		}
+		if columns := t.types.wrapped(); len(columns) > 0 {
+			d.find(Note, t.Name, "columns that may be NULL or are enums are read as text and numbers, without an index on them: "+strings.Join(columns, ", "), "")
 		}
 	}
 	if len(absent) == 0 {

@@ -15,7 +15,6 @@ import (
 
 	"github.com/atlhyper/observe/loadtest/chdb/chdbtest"
 	"github.com/atlhyper/observe/loadtest/telemetry"
-	"github.com/atlhyper/observe/shared/detail"
 )
 
 var updateDoctor = flag.Bool("update-doctor", false, "rewrite the golden text of the doctor")
@@ -393,19 +392,65 @@ func TestDoctorViewsAndMissingTables(t *testing.T) {
 
 func TestDoctorOfJSONAttributes(t *testing.T) {
 	t.Parallel()
-	s, exec := emptyStore(t)
-	exec(`CREATE TABLE otel_logs (Timestamp DateTime64(9), TraceId String, SpanId String, SeverityText LowCardinality(String),
-		SeverityNumber UInt8, ServiceName LowCardinality(String), Body String, ResourceAttributes JSON, ScopeName String, LogAttributes JSON)
-		ENGINE = MergeTree ORDER BY Timestamp`)
-	exec(`INSERT INTO otel_logs (Timestamp, ServiceName, Body) VALUES ('2026-11-23 11:59:00', 'web', 'hello')`)
-	g := s.Diagnose(t.Context())
-	if v := tableOf(g, signalLogs); v.MadeBy != "v0.129 or later with json: true" || v.Rows != 1 {
-		t.Errorf("logs %+v", v)
+	newest, d := newDatabase(t), newDatabase(t)
+	newest.exporterTables(telemetry.Rows{
+		Spans: []telemetry.Span{
+			testSpan(1, 1, 0, "web", "Server", -time.Minute, time.Second, resource("deployment.environment.name", "prod"),
+				attrs("http.request.method", "GET", "http.response.status_code", "200", "rpc.system", "grpc")),
+			testSpan(1, 2, 1, "web", "Client", -time.Minute, time.Second, attrs("db.system", "mysql")),
+		},
+		Logs: []telemetry.LogRecord{testLog(time.Minute, "web", "hello")},
+	})
+	d.create("traces_json", "logs_json")
+	d.fill("otel_traces", newest)
+	d.fill("otel_logs", newest)
+	g := d.store().Diagnose(t.Context())
+	for _, s := range []signal{signalTraces, signalLogs} {
+		if v := tableOf(g, s); v.MadeBy != "v0.141 or later with json: true" || v.Rows == 0 || len(v.Missing) > 0 {
+			t.Errorf("%s: %+v", s, v)
+		}
 	}
-	wantFinding(t, g, Warning, "otel_logs", "JSON", "json: false")
-	_, _, err := s.Logs(t.Context(), detail.Logs{Range: before(time.Hour), Limit: 1})
-	if want := err == nil; want != g.OK || want != (stateOf(g, detailLogs) == Filled) {
-		t.Errorf("logs are %s, OK %v, while the agent's answer is %v", stateOf(g, detailLogs), g.OK, err)
+	wantFinding(t, g, Note, "otel_logs", "JSON")
+	wantFinding(t, g, Warning, "otel_traces_trace_id_ts", "30 days")
+	wantState(t, g, Filled, "traces.services", "traces.topology", detailTraces, detailTrace, detailLogs)
+	want := []ConventionFound{
+		{"HTTP", GenerationNew, []AttributeFound{{"http.request.method", 1}, {"http.response.status_code", 1}}},
+		{"RPC", GenerationOld, []AttributeFound{{"rpc.system", 1}}},
+		{"database", GenerationOld, []AttributeFound{{"db.system", 1}}},
+		{"messaging", "", []AttributeFound{}},
+		{"environment", GenerationNew, []AttributeFound{{"deployment.environment.name", 1}}},
+	}
+	if diff := gocmp.Diff(want, g.Spans.Conventions); diff != "" || !g.OK {
+		t.Errorf("OK %v; conventions %s", g.OK, diff)
+	}
+	if text := doctorText(t, g); !strings.Contains(text, "SpanAttributes JSON") {
+		t.Errorf("the text does not show the type:\n%s", text)
+	}
+}
+
+// A Distributed table is what the doctor says that it is, and all of it is read.
+func TestDoctorOfDistributedAndOwnTables(t *testing.T) {
+	t.Parallel()
+	newest, d := newDatabase(t), newDatabase(t)
+	newest.exporterTables(telemetry.Rows{
+		Spans: []telemetry.Span{
+			testSpan(1, 1, 0, "web", "Client", -time.Minute, time.Second),
+			testSpan(1, 2, 1, "cart", "Server", -time.Minute, time.Second),
+		},
+		Logs: []telemetry.LogRecord{testLog(time.Minute, "web", "hello")},
+	})
+	d.distribute("otel_traces", newest)
+	d.distribute("otel_traces_trace_id_ts", newest)
+	d.create("logs_custom")
+	d.fill("otel_logs", newest)
+	g := d.store().Diagnose(t.Context())
+	if v := tableOf(g, signalTraces); v.Engine != "Distributed" || v.Over != d.name+".shard_otel_traces" || v.MadeBy != "v0.111 or later" || v.Rows != 2 {
+		t.Errorf("spans %+v", v)
+	}
+	wantFinding(t, g, Note, "otel_logs", "NULL", "Body, ScopeName, ServiceName")
+	wantState(t, g, Filled, "traces.services", "traces.topology", detailTraces, detailTrace, detailLogs)
+	if text := doctorText(t, g); !strings.Contains(text, "Distributed over") || !g.OK {
+		t.Errorf("OK %v: %s", g.OK, text)
 	}
 }
 
@@ -537,6 +582,7 @@ func TestDoctorGenerations(t *testing.T) {
 		columns columnTypes
 	}{
 		"v0.129 or later with json: true": {tracesMadeBy, columnTypes{"Duration": "UInt64", "SpanAttributes": "JSON(max_dynamic_paths=100)"}},
+		"v0.141 or later with json: true": {logsMadeBy, columnTypes{"LogAttributes": "JSON", "ResourceAttributesKeys": "Array(LowCardinality(String))"}},
 		"v0.111 or later":                 {tracesMadeBy, columnTypes{"Duration": "Nullable(UInt64)"}},
 		"v0.104 to v0.106":                {logsMadeBy, columnTypes{"TimestampTime": "DateTime", "TimestampDate": "Date", "SeverityNumber": "Int32"}},
 		"v0.107 to v0.150":                {logsMadeBy, columnTypes{"TimestampTime": "DateTime", "SeverityNumber": "UInt8"}},
