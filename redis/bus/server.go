@@ -45,10 +45,6 @@ type ServerConfig struct {
 	Logger *slog.Logger
 }
 
-// block is how long one BLMOVE waits on the server, and so how long a shutdown
-// may have to wait for it.
-const block = time.Second
-
 // Server takes commands off the list of its cluster, runs them side by side and
 // answers them.
 type Server struct {

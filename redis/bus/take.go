@@ -17,11 +17,9 @@ import (
 // taker does not wait on the list while there is no free slot: what it got could
 // not run, and another agent might have one.
 func (s *Server) take(ctx context.Context) {
-	// Not ctx: an interrupted BLMOVE may have moved something. It ends by itself.
-	lasting := context.WithoutCancel(ctx)
 	var backoff conn.Backoff
 	for s.acquire(ctx) {
-		raw, err := s.clients.Blocking.BLMove(lasting, s.cfg.Cluster.Commands(), s.claimedBy, "LEFT", "RIGHT", block).Result()
+		raw, err := s.clients.BlockingMove(ctx, s.cfg.Cluster.Commands(), s.claimedBy)
 		if errors.Is(err, redis.Nil) {
 			s.release(1)
 			s.healthy(ctx, &backoff)

@@ -60,10 +60,9 @@ type Clients struct {
 	// Redis Cluster its pipelines may hold keys of any cluster of ours, its
 	// transactions and scripts those of one.
 	Normal redis.UniversalClient
-	// Blocking is for commands that wait on the server, with the library's methods
-	// for them, which know how long. It does not heed contexts: an interrupted pop
-	// loses what it popped.
-	Blocking redis.UniversalClient
+	// blocking is for commands that wait on the server. It does not heed contexts: an
+	// interrupted pop loses what it popped.
+	blocking redis.UniversalClient
 
 	topology Topology
 	clock    *Clock       // of the one primary
@@ -91,8 +90,8 @@ func Open(cfg Config) (*Clients, error) {
 		return nil, err
 	}
 	c := &Clients{
-		Normal:   cfg.open(a, who, secure, pool{size: cfg.PoolSize, heedContexts: true}),
-		Blocking: cfg.open(a, who, secure, pool{size: cfg.BlockingConns}),
+		Normal:   cfg.open(a, who, secure, pool{size: cfg.PoolSize, answer: cfg.Timeout, heedContexts: true}),
+		blocking: cfg.open(a, who, secure, pool{size: cfg.BlockingConns, answer: Block + cfg.Timeout}),
 		topology: a.topology,
 	}
 	if cluster, ok := c.Normal.(*redis.ClusterClient); ok {
@@ -139,6 +138,21 @@ func (c Config) withDefaults(topology Topology) (Config, error) {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	return c, nil
+}
+
+// Block is how long BlockingMove waits on the server.
+const Block = time.Second
+
+// BlockingMove moves the first element of a list to the end of another one, waiting
+// up to Block for one to come, on connections of its own. It returns redis.Nil when
+// none came. It does not heed ctx: an interrupted move may have moved something.
+func (c *Clients) BlockingMove(ctx context.Context, from, to string) (string, error) {
+	// The library's BLMove would wait 10 s more for the answer of a frozen server.
+	cmd := redis.NewStringCmd(context.WithoutCancel(ctx), "blmove", from, to, "left", "right", Block.Seconds())
+	if err := c.blocking.Process(context.WithoutCancel(ctx), cmd); err != nil {
+		return "", err
+	}
+	return cmd.Val(), nil
 }
 
 // Topology is what the URL says.
@@ -192,7 +206,7 @@ func (c *Clients) Ping(ctx context.Context) error {
 
 // Close closes all connections.
 func (c *Clients) Close() error {
-	return errors.Join(c.Normal.Close(), c.Blocking.Close())
+	return errors.Join(c.Normal.Close(), c.blocking.Close())
 }
 
 // Unavailable turns an error of the client into a *fault.Error that users may

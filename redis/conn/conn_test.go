@@ -109,36 +109,92 @@ func TestConfigIsChecked(t *testing.T) {
 // library's defaults do repeat it, which shows that the test can fail.
 func TestNothingIsRepeated(t *testing.T) {
 	t.Parallel()
-	s := redistest.Start(t)
-	admin := s.Client(t)
-	cut := newCutter(t, s.Addr())
-	ours := open(t, conn.Config{URL: "redis://" + cut.addr})
-	defaults := redis.NewClient(&redis.Options{Addr: cut.addr})
-	defer func() {
-		if err := defaults.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
-	for key, c := range map[string]redis.UniversalClient{"normal": ours.Normal, "blocking": ours.Blocking, "defaults": defaults} {
-		if err := c.Ping(t.Context()).Err(); err != nil {
-			t.Fatal(err)
-		}
-		cut.next.Store(true)
-		err := c.RPush(t.Context(), key, "x").Err()
-		n, lenErr := admin.LLen(t.Context(), key).Result()
-		if lenErr != nil {
-			t.Fatal(lenErr)
-		}
-		if key == "defaults" {
-			if n != 2 {
-				t.Errorf("the library's defaults pushed %d times, want 2", n)
+	for name, start := range map[string]func(*testing.T) (admin *redis.Client, cut *cutter, url string){
+		"single":  cutSingle,
+		"cluster": cutCluster,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			admin, cut, address := start(t)
+			ours := open(t, conn.Config{URL: address})
+			var defaults redis.UniversalClient = redis.NewClient(&redis.Options{Addr: cut.addr})
+			if name == "cluster" {
+				defaults = redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{cut.addr}})
 			}
-			continue
-		}
-		if err == nil || n != 1 {
-			t.Errorf("%s: pushed %d times, error %v; want once and an error", key, n, err)
-		}
+			defer func() {
+				if err := defaults.Close(); err != nil {
+					t.Error(err)
+				}
+			}()
+			for _, c := range []struct {
+				what string
+				do   func() error
+				want int64 // elements that left or came
+			}{
+				{"the library's defaults", func() error { return defaults.RPush(t.Context(), "{t}list", "x").Err() }, 2},
+				{"a command", func() error { return ours.Normal.RPush(t.Context(), "{t}list", "x").Err() }, 1},
+				{"a blocking move", func() error { _, err := ours.BlockingMove(t.Context(), "{t}from", "{t}list"); return err }, 1},
+				{"a pipeline", func() error { return push(t, ours.Normal.Pipeline()) }, 1},
+				{"a transaction", func() error { return push(t, ours.Normal.TxPipeline()) }, 1},
+				{"a script", func() error {
+					_, err := conn.NewScript("return redis.call('RPUSH', KEYS[1], 'x')").Run(t.Context(), ours.Normal, []string{"{t}list"})
+					return err
+				}, 1},
+			} {
+				if err := errors.Join(
+					admin.Del(t.Context(), "{t}list").Err(), admin.RPush(t.Context(), "{t}from", 1, 2, 3).Err(),
+					// So that connections are there, the map of slots is read and scripts are known.
+					admin.ScriptLoad(t.Context(), "return redis.call('RPUSH', KEYS[1], 'x')").Err(),
+					ours.Ping(t.Context()), defaults.Exists(t.Context(), "{t}").Err(), ours.Normal.Exists(t.Context(), "{t}").Err(),
+				); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := ours.BlockingMove(t.Context(), "{t}from", "{t}elsewhere"); err != nil {
+					t.Fatal(err)
+				}
+				cut.next.Store(true)
+				err := c.do()
+				n, lenErr := admin.LLen(t.Context(), "{t}list").Result()
+				if lenErr != nil {
+					t.Fatal(lenErr)
+				}
+				if n != c.want || (err == nil) != (n == 2) {
+					t.Errorf("%s: run %d times, want %d; error %v", c.what, n, c.want, err)
+				}
+			}
+		})
 	}
+}
+
+func push(t *testing.T, p redis.Pipeliner) error {
+	p.RPush(t.Context(), "{t}list", "x")
+	_, err := p.Exec(t.Context())
+	return err
+}
+
+func cutSingle(t *testing.T) (admin *redis.Client, cut *cutter, address string) {
+	s := redistest.Start(t)
+	cut = newCutter(t, s.Addr())
+	return s.Client(t), cut, "redis://" + cut.addr
+}
+
+// cutCluster is a cluster of one server that calls itself by the cutter's address.
+func cutCluster(t *testing.T) (admin *redis.Client, cut *cutter, address string) {
+	s := redistest.Start(t, redistest.WithClusterMode())
+	cut = newCutter(t, s.Addr())
+	admin = s.Client(t)
+	_, port, err := net.SplitHostPort(cut.addr)
+	err = errors.Join(err,
+		admin.ConfigSet(t.Context(), "cluster-announce-port", port).Err(),
+		admin.Do(t.Context(), "CLUSTER", "ADDSLOTSRANGE", 0, 16383).Err())
+	if err != nil {
+		t.Fatal(err)
+	}
+	redistest.Eventually(t, "the cluster serves", func() bool {
+		info, err := admin.ClusterInfo(t.Context()).Result()
+		return err == nil && strings.Contains(info, "cluster_state:ok")
+	})
+	return admin, cut, "redis-cluster://" + cut.addr
 }
 
 // cutter is a proxy that cuts a connection instead of passing the next answer on.

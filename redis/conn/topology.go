@@ -23,6 +23,7 @@ const (
 // pool is in what the two clients differ.
 type pool struct {
 	size         int
+	answer       time.Duration // how long one may take
 	heedContexts bool
 }
 
@@ -48,8 +49,8 @@ func (c Config) open(a address, who credentials, secure *tls.Config, p pool) red
 			SentinelUsername: who.sentinelUsername, SentinelPassword: who.sentinelPassword,
 			// To connect is to ask a Sentinel, then all others when it does not answer,
 			// then to dial.
-			DialTimeout: c.DialTimeout + 2*c.Timeout + time.Second, DialerRetries: 1, MaxRetries: -1,
-			ReadTimeout: c.Timeout, WriteTimeout: c.Timeout, PoolTimeout: c.Timeout, ContextTimeoutEnabled: p.heedContexts,
+			DialTimeout: c.DialTimeout + 2*p.answer + time.Second, DialerRetries: 1, MaxRetries: -1,
+			ReadTimeout: p.answer, WriteTimeout: c.Timeout, PoolTimeout: c.Timeout, ContextTimeoutEnabled: p.heedContexts,
 			PoolSize: p.size, MaxIdleConns: p.idle(), PipelinePoolSize: -1, ConnMaxIdleTime: c.IdleTimeout, DisableIdentity: true,
 		})
 	case Cluster:
@@ -57,7 +58,7 @@ func (c Config) open(a address, who credentials, secure *tls.Config, p pool) red
 			Addrs: a.hosts, Dialer: dial, ClientName: c.ClientName,
 			Username: who.username, Password: who.password, CredentialsProviderContext: who.provider(),
 			DialTimeout: c.DialTimeout, DialerRetries: 1, MaxRetries: -1, MaxRedirects: redirects,
-			ReadTimeout: c.Timeout, WriteTimeout: c.Timeout, PoolTimeout: c.Timeout, ContextTimeoutEnabled: p.heedContexts,
+			ReadTimeout: p.answer, WriteTimeout: c.Timeout, PoolTimeout: c.Timeout, ContextTimeoutEnabled: p.heedContexts,
 			PoolSize: p.size, MaxIdleConns: p.idle(), PipelinePoolSize: -1, ConnMaxIdleTime: c.IdleTimeout, DisableIdentity: true,
 			MaintNotificationsConfig: lean(), ClusterStateReloadInterval: reloadInterval,
 			// They would ask for COMMAND, an answer of 200 KB and a right more; no
@@ -71,7 +72,7 @@ func (c Config) open(a address, who credentials, secure *tls.Config, p pool) red
 			Network: a.network, Addr: a.hosts[0], DB: a.db, Dialer: dial, ClientName: c.ClientName,
 			Username: who.username, Password: who.password, CredentialsProviderContext: who.provider(),
 			DialTimeout: c.DialTimeout, DialerRetries: 1, MaxRetries: -1,
-			ReadTimeout: c.Timeout, WriteTimeout: c.Timeout, PoolTimeout: c.Timeout, ContextTimeoutEnabled: p.heedContexts,
+			ReadTimeout: p.answer, WriteTimeout: c.Timeout, PoolTimeout: c.Timeout, ContextTimeoutEnabled: p.heedContexts,
 			PoolSize: p.size, MaxIdleConns: p.idle(), PipelinePoolSize: -1, ConnMaxIdleTime: c.IdleTimeout, DisableIdentity: true,
 			MaintNotificationsConfig: lean(),
 		})

@@ -54,6 +54,10 @@ type Option func(*Server)
 // WithUnixSocket makes the server listen on a unix socket instead of TCP.
 func WithUnixSocket() Option { return func(s *Server) { s.socket = "pending" } }
 
+// WithClusterMode makes the server one of a Redis Cluster that has no other member
+// and no slots yet; see StartCluster for a whole one.
+func WithClusterMode() Option { return func(s *Server) { s.bus = 1 } }
+
 // WithArgs adds command line arguments, such as "--requirepass", "secret".
 func WithArgs(args ...string) Option {
 	return func(s *Server) { s.extra = append(s.extra, args...) }

@@ -31,6 +31,8 @@ type Config struct {
 	Admin redis.UniversalClient
 	// Agent and Master are the two that are tested.
 	Agent, Master *conn.Clients
+	// Patience is how long one command may take. 0 means a minute.
+	Patience time.Duration
 	// Logger gets what they log.
 	Logger *slog.Logger
 }
@@ -82,6 +84,9 @@ func Run(ctx context.Context, cfg Config) error {
 }
 
 func newFlow(cfg Config) (*flow, error) {
+	if cfg.Patience == 0 {
+		cfg.Patience = time.Minute
+	}
 	f := &flow{Config: cfg, hold: make(chan struct{})}
 	var err error
 	f.writer, err = snapshot.NewWriter(cfg.Agent, snapshot.WriterConfig{Cluster: cfg.Cluster, Instance: instance, Logger: cfg.Logger})
@@ -133,7 +138,7 @@ func (f *flow) leaveWork(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	raw, err := f.command("left", time.Minute)
+	raw, err := f.command("left", f.Patience)
 	return errors.Join(err,
 		f.Admin.HSet(ctx, f.Cluster.Agents(), "lost", value).Err(),
 		f.Admin.RPush(ctx, f.Cluster.Claimed("lost"), raw).Err())
@@ -181,6 +186,7 @@ func (f *flow) together(ctx context.Context) error {
 	}{
 		{"the master answers pings", f.Master.Ping},
 		{"both tell the time", f.time},
+		{"subscriptions tell that they live", f.health},
 		{"the master lists the cluster", f.listed},
 		{"the master reads a section", f.read},
 		{"a command is answered", func(ctx context.Context) error { return f.ask(ctx, detail.KindNode) }},
@@ -200,6 +206,25 @@ func (f *flow) together(ctx context.Context) error {
 
 func (f *flow) time(ctx context.Context) error {
 	return errors.Join(f.Agent.SyncClocks(ctx), f.Master.SyncClocks(ctx))
+}
+
+// health is what the library asks every 3 s on a subscription that hears nothing.
+func (f *flow) health(ctx context.Context) error {
+	for _, s := range []*redis.PubSub{
+		f.Agent.Normal.Subscribe(ctx, f.Cluster.Cancels()), f.Master.Normal.PSubscribe(ctx, key.EventsPattern),
+	} {
+		_, err := s.Receive(ctx)
+		if err == nil {
+			err = s.Ping(ctx)
+		}
+		if err == nil {
+			_, err = s.Receive(ctx)
+		}
+		if err := errors.Join(err, s.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (f *flow) listed(ctx context.Context) error {
@@ -226,7 +251,7 @@ func (f *flow) read(ctx context.Context) error {
 }
 
 func (f *flow) ask(ctx context.Context, kind detail.Kind) error {
-	reply, err := f.client.Do(ctx, f.Cluster, bus.Request{Kind: kind, Params: params(), Timeout: 20 * time.Second})
+	reply, err := f.client.Do(ctx, f.Cluster, bus.Request{Kind: kind, Params: params(), Timeout: f.Patience})
 	if err == nil && !bytes.Equal(reply.Data, params()) {
 		err = fmt.Errorf("answered %x, want %x", reply.Data, params())
 	}
@@ -312,7 +337,7 @@ func (f *flow) tidyReply(ctx context.Context) error {
 
 // handBack leaves in the claimed list what a taker would have when the agent stops.
 func (f *flow) handBack(ctx context.Context) error {
-	raw, err := f.command("back", time.Minute)
+	raw, err := f.command("back", f.Patience)
 	return errors.Join(err, f.Admin.RPush(ctx, f.Cluster.Claimed(instance), raw).Err())
 }
 
