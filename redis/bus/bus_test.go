@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"go.uber.org/goleak"
 
 	"github.com/atlhyper/observe/redis/beat"
 	"github.com/atlhyper/observe/redis/bus"
@@ -21,8 +20,6 @@ import (
 	"github.com/atlhyper/observe/shared/codec"
 	"github.com/atlhyper/observe/shared/fault"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const cluster = key.Cluster("east")
 
