@@ -117,10 +117,7 @@ func TestNothingIsRepeated(t *testing.T) {
 			t.Parallel()
 			admin, cut, address := start(t)
 			ours := open(t, conn.Config{URL: address})
-			var defaults redis.UniversalClient = redis.NewClient(&redis.Options{Addr: cut.addr})
-			if name == "cluster" {
-				defaults = redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{cut.addr}})
-			}
+			defaults := redis.NewUniversalClient(&redis.UniversalOptions{Addrs: []string{cut.addr}, IsClusterMode: name == "cluster"})
 			defer func() {
 				if err := defaults.Close(); err != nil {
 					t.Error(err)
