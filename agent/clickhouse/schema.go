@@ -2,6 +2,7 @@ package clickhouse
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"strings"
@@ -153,7 +154,7 @@ func query[T any](ctx context.Context, s *Store, name string, p params, scan fun
 	if table == "" || err == nil {
 		return rows, err
 	}
-	if hasCode(err, misfits()...) {
+	if hasCode(err, misfits()...) || isUnknownTable(err) && known.types[table] != nil {
 		known = s.look(ctx, known, table)
 		if again := known.queries[name]; again != sql {
 			rows, err = queryText(ctx, s, name, again, p, scan)
@@ -211,38 +212,31 @@ func (s *Store) look(ctx context.Context, seen *schema, describe signal) *schema
 	return found
 }
 
-func (s *Store) lookAt(ctx context.Context, seen *schema, describe signal) (found *schema, _ error) {
-	types, err := s.columns(ctx, seen)
-	defer func() {
-		if found != nil {
-			found.listed = err == nil
-		}
-	}()
-	if err == nil && types[describe] != nil {
-		return s.schemas.with(s.cfg.Clock().Add(schemaAge), types)
-	}
-	if describe != "" {
-		// Also where system.columns may not be read.
+func (s *Store) lookAt(ctx context.Context, seen *schema, describe signal) (*schema, error) {
+	listed, err := s.columns(ctx, seen)
+	// What had to be described is not listed the next time either.
+	types := make(map[signal]columnTypes)
+	maps.Copy(types, seen.types)
+	maps.Copy(types, listed)
+	if describe != "" && listed[describe] == nil {
 		described, describeErr := s.describe(ctx, describe.name(s.cfg.Tables))
 		switch {
 		case describeErr == nil:
-			all := maps.Clone(seen.types)
-			if err == nil {
-				all = types
-			}
-			if all == nil {
-				all = make(map[signal]columnTypes)
-			}
-			all[describe] = described
-			return s.schemas.with(s.cfg.Clock().Add(schemaAge), all)
-		case err == nil && !isUnknownTable(describeErr):
-			return nil, describeErr
+			types[describe] = described
+		case isUnknownTable(describeErr):
+			delete(types, describe)
+		default:
+			return nil, errors.Join(err, describeErr)
 		}
-	}
-	if err != nil {
+	} else if err != nil {
 		return nil, err
 	}
-	return s.schemas.with(s.cfg.Clock().Add(schemaAge), types)
+	found, renderErr := s.schemas.with(s.cfg.Clock().Add(schemaAge), types)
+	if renderErr != nil {
+		return nil, renderErr
+	}
+	found.listed = err == nil
+	return found, nil
 }
 
 // columns are the types of the columns of all tables that are there, in one
