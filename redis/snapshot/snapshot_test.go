@@ -11,7 +11,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
-	"go.uber.org/goleak"
 
 	"github.com/atlhyper/observe/redis/conn"
 	"github.com/atlhyper/observe/redis/key"
@@ -21,8 +20,6 @@ import (
 	"github.com/atlhyper/observe/shared/fault"
 	"github.com/atlhyper/observe/shared/model"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const cluster = key.Cluster("east")
 
