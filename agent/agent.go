@@ -45,7 +45,7 @@ func New(cfg Config) (*Agent, error) {
 	if err != nil {
 		return nil, fmt.Errorf("agent: %w", err)
 	}
-	clients, err := conn.Open(conn.Config{URL: cfg.Redis, ClientName: "atlhyper-agent", Logger: cfg.Logger})
+	clients, err := conn.Open(conn.Config{URL: cfg.Redis, Auth: cfg.RedisAuth, TLS: cfg.RedisTLS, ClientName: "atlhyper-agent", Logger: cfg.Logger})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("agent: %w", err), source.Close())
 	}

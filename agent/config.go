@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/atlhyper/observe/agent/clickhouse"
+	"github.com/atlhyper/observe/redis/conn"
 	"github.com/atlhyper/observe/redis/key"
 )
 
@@ -32,8 +33,13 @@ type Config struct {
 	Instance string
 	// Version is this build; masters show it.
 	Version string
-	// Redis is the URL of the store. Default redis://127.0.0.1:6379/0.
+	// Redis is the URL of the store, one of conn.URLForms. Default
+	// redis://127.0.0.1:6379/0.
 	Redis string
+	// RedisAuth is the user and password, when they are not in the URL.
+	RedisAuth conn.Auth
+	// RedisTLS is for URLs with rediss.
+	RedisTLS conn.TLS
 	// ClickHouse is where the telemetry is. Its DSN is required; its Logger is
 	// Config.Logger if it has none.
 	ClickHouse clickhouse.Config

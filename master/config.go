@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/atlhyper/observe/master/api"
+	"github.com/atlhyper/observe/redis/conn"
 	"github.com/atlhyper/observe/redis/key"
 	"github.com/atlhyper/observe/shared/detail"
 )
@@ -30,8 +31,13 @@ type Config struct {
 	// Listen is the address of the HTTP API, host:port; port 0 takes a free one.
 	// Default 127.0.0.1:8080.
 	Listen string
-	// Redis is the URL of the store. Default redis://127.0.0.1:6379/0.
+	// Redis is the URL of the store, one of conn.URLForms. Default
+	// redis://127.0.0.1:6379/0.
 	Redis string
+	// RedisAuth is the user and password, when they are not in the URL.
+	RedisAuth conn.Auth
+	// RedisTLS is for URLs with rediss.
+	RedisTLS conn.TLS
 	// Replica names this process among the masters in logs; replies are announced to
 	// the name and a random part, since two that share one would take each other's.
 	// 1 to 54 of a-z, 0-9, '-', '.', '_'. Default: the host name.

@@ -53,7 +53,7 @@ func New(cfg Config) (*Master, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("master: %w", err)
 	}
-	clients, err := conn.Open(conn.Config{URL: cfg.Redis, ClientName: "atlhyper-master", Logger: cfg.Logger})
+	clients, err := conn.Open(conn.Config{URL: cfg.Redis, Auth: cfg.RedisAuth, TLS: cfg.RedisTLS, ClientName: "atlhyper-master", Logger: cfg.Logger})
 	if err != nil {
 		return nil, fmt.Errorf("master: %w", err)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/atlhyper/observe/agent"
 	"github.com/atlhyper/observe/cmd/internal/chflags"
 	"github.com/atlhyper/observe/cmd/internal/cli"
+	"github.com/atlhyper/observe/cmd/internal/redisflags"
 	"github.com/atlhyper/observe/redis/conn"
 )
 
@@ -21,7 +22,7 @@ type flags struct {
 	ClusterID string `help:"Name of the cluster: 1 to 63 of a-z, 0-9 and '-'." required:"" placeholder:"ID"`
 	Instance  string `help:"Name of this process among the cluster's agents, to which it adds a random part; by default the host name." placeholder:"NAME"`
 	chflags.Flags
-	Redis string `help:"URL of Redis." default:"${redis}" placeholder:"URL"`
+	redisflags.Conn
 
 	Interval       time.Duration `help:"Time between two collections." default:"${interval}"`
 	SectionTimeout time.Duration `help:"Longest collection of one section." default:"${section_timeout}"`
@@ -49,6 +50,8 @@ func run(ctx context.Context, f flags) error {
 		Instance:       f.Instance,
 		Version:        cli.Version(),
 		Redis:          f.Redis,
+		RedisAuth:      f.Auth(),
+		RedisTLS:       f.TLS(),
 		ClickHouse:     f.Config(),
 		Interval:       f.Interval,
 		SectionTimeout: f.SectionTimeout,

@@ -20,6 +20,7 @@ type commands struct {
 	Demo   demoCmd   `cmd:"" help:"Run the whole thing on this machine until Ctrl-C: Redis, two clusters with telemetry and an agent each, two masters, a balancer."`
 	Doctor doctorCmd `cmd:"" help:"Say whether the telemetry in a ClickHouse is complete: what is there, what every dashboard section is filled with, and what is missing. Exits with 1 when something that is there cannot be read."`
 	Fleet  fleetCmd  `cmd:"" help:"Simulate the agents of many clusters, on made-up telemetry, until Ctrl-C: for load tests of Redis and masters."`
+	Acl    aclCmd    `cmd:"" help:"Print the command that gives the agents of a cluster, or the masters, exactly the rights that they need in Redis."`
 }
 
 // demoCmd takes nothing from the environment: what is set there is meant for agents

@@ -11,6 +11,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/atlhyper/observe/cmd/internal/cli"
+	"github.com/atlhyper/observe/cmd/internal/redisflags"
 	"github.com/atlhyper/observe/master"
 	"github.com/atlhyper/observe/master/api"
 	"github.com/atlhyper/observe/redis/conn"
@@ -18,8 +19,8 @@ import (
 
 // flags are also read from the environment: --max-range is ATLHYPER_MAX_RANGE.
 type flags struct {
-	Listen  string `help:"Address of the HTTP API." default:"${listen}" placeholder:"HOST:PORT"`
-	Redis   string `help:"URL of Redis." default:"${redis}" placeholder:"URL"`
+	Listen string `help:"Address of the HTTP API." default:"${listen}" placeholder:"HOST:PORT"`
+	redisflags.Conn
 	Replica string `help:"Name of this process among the masters; by default the host name." placeholder:"NAME"`
 
 	MaxRange   duration `help:"Longest time range of a request." default:"${max_range}"`
@@ -64,6 +65,8 @@ func run(ctx context.Context, f flags) error {
 	m, err := master.New(master.Config{
 		Listen:            f.Listen,
 		Redis:             f.Redis,
+		RedisAuth:         f.Auth(),
+		RedisTLS:          f.TLS(),
 		Replica:           f.Replica,
 		MaxRange:          time.Duration(f.MaxRange),
 		Timeout:           time.Duration(f.Timeout),
