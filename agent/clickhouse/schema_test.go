@@ -3,6 +3,7 @@ package clickhouse
 import (
 	"context"
 	"log/slog"
+	"net/http"
 	"slices"
 	"sync"
 	"testing"
@@ -114,7 +115,7 @@ func TestTablesThatAreNotListedAreDescribed(t *testing.T) {
 			names := counted(s)
 			for range 3 {
 				trace, _, err := s.Trace(t.Context(), detail.Trace{TraceID: traceID(1)})
-				if err != nil || trace.Spans[0].HTTP == nil || trace.Spans[0].HTTP.Method != "GET" {
+				if err != nil || trace.Spans[0].HTTP == nil || trace.Spans[0].HTTP.Method != http.MethodGet {
 					t.Fatalf("trace %+v, error %v", trace, err)
 				}
 				page, _ := mustLogs(t, s, nil)

@@ -1,7 +1,7 @@
 package clickhouse
 
 import (
-	"fmt"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -63,14 +63,14 @@ func everything(t *testing.T, s *Store) map[string]error {
 // listed is the error of a list, also for one that would go over the wire as null.
 func listed[T any](list []T, err error) error {
 	if err == nil && list == nil {
-		return fmt.Errorf("the list is nil")
+		return errors.New("the list is nil")
 	}
 	return err
 }
 
 // failures leaves out the one thing that is not found, as opposed to not readable.
-func failures(t *testing.T, all map[string]error) []string {
-	t.Helper()
+func failures(all map[string]error) []string {
+
 	var names []string
 	for name, err := range all {
 		if !fault.Is(err, fault.NotFound) {
@@ -84,16 +84,16 @@ func failures(t *testing.T, all map[string]error) []string {
 // What is not there is empty; what nobody sent is not found.
 func TestAbsentIsEmpty(t *testing.T) {
 	t.Parallel()
-	for name, make := range map[string]func(d testDatabase){
+	for name, prepare := range map[string]func(d testDatabase){
 		"no tables":    func(testDatabase) {},
 		"empty tables": func(d testDatabase) { d.exporterTables(telemetry.Rows{}) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			d := newDatabase(t)
-			make(d)
+			prepare(d)
 			all := everything(t, d.store())
-			if got := failures(t, all); len(got) > 0 {
+			if got := failures(all); len(got) > 0 {
 				t.Errorf("%q failed: %v", got, all)
 			}
 			for _, name := range []string{detailTrace, detailNode, detailSLOSeries} {
@@ -141,7 +141,7 @@ func TestUnreadableIsAnError(t *testing.T) {
 					d.exec("DROP TABLE stored")
 				}
 				all := everything(t, d.store())
-				if got := failures(t, all); !slices.Equal(got, want) {
+				if got := failures(all); !slices.Equal(got, want) {
 					t.Errorf("failed: %q, want %q", got, want)
 				}
 				for name, err := range all {
@@ -166,7 +166,7 @@ func TestNoDatabaseIsAnError(t *testing.T) {
 		"http://127.0.0.1:1/otel":                "cannot be reached",
 	} {
 		all := everything(t, openStore(t, dsn))
-		if got := failures(t, all); len(got) != 15 {
+		if got := failures(all); len(got) != 15 {
 			t.Errorf("%s: only %q failed", words, got)
 		}
 		for name, err := range all {
