@@ -70,7 +70,6 @@ func listed[T any](list []T, err error) error {
 
 // failures leaves out the one thing that is not found, as opposed to not readable.
 func failures(all map[string]error) []string {
-
 	var names []string
 	for name, err := range all {
 		if !fault.Is(err, fault.NotFound) {
