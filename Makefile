@@ -13,9 +13,10 @@ SETUP := loadtest/setup.sh
 # Of the random cases that are held against PromQL: the same in every run of
 # make test, others in every run of make fuzz.
 SEED ?= 1
+DURATION ?= 10m
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-race bench build lint fmt verify fuzz golden clean
+.PHONY: help demo test test-faults soak test-race bench build lint fmt verify fuzz golden clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +31,16 @@ test: ## run all tests, on a real redis-server and the real ClickHouse engine
 	$(GOTEST) ./...
 	@echo "the PromQL reference: a module of its own, Prometheus's engine takes minutes to build the first time"
 	cd loadtest/promql && $(GOTEST) . -seed $(SEED)
+
+test-faults: ## break one part after the other under load (5 minutes); rewrites docs/faults.md
+	@$(SETUP) test
+	@echo "breaking Redis, the network, processes, ClickHouse and clocks: takes about five minutes"
+	$(GOTEST) -count=1 ./loadtest/faults -run TestFaults -faults -parallel 6 -document ../../docs/faults.md
+	@cat docs/faults.md
+
+soak: ## 200 simulated clusters and 3 masters under load and faults, then count (DURATION=10m)
+	@$(SETUP) test
+	go test -count=1 -timeout 0 ./loadtest/faults -run TestSoak -soak $(DURATION) -v
 
 test-race: ## run the tests of the concurrent parts under the race detector (needs gcc)
 	@$(SETUP) test
@@ -56,7 +67,7 @@ $(GOLANGCI):
 fmt: $(GOLANGCI) ## format the code
 	$(GOLANGCI) fmt ./...
 
-verify: test lint ## what CI runs
+verify: test test-faults lint ## what CI runs
 
 fuzz: ## fuzz every parser for 20 s each
 	@for p in $$(go list ./...); do \

@@ -48,6 +48,19 @@ func (w World) Answer(request detail.Request) any {
 	return nil
 }
 
+// Detail makes the nth detail request, which is like no other: for a trace, a node or
+// logs.
+func (w World) Detail(n int64) detail.Request {
+	switch n % 3 {
+	case 0:
+		return detail.Trace{TraceID: fmt.Sprintf("%032x", n)}
+	case 1:
+		return detail.Node{Name: fmt.Sprintf("node-%d", n)}
+	default:
+		return detail.Logs{Query: fmt.Sprintf("nonce-%d", n), Limit: 500, Range: detail.Range{Start: 1_700_000_000_000, End: 1_700_000_600_000}}
+	}
+}
+
 // CheckAnswer tells whether data is the JSON of the answer to a request.
 func (w World) CheckAnswer(request detail.Request, data []byte) error {
 	return same("the answer to "+string(request.Kind()), w.Answer(request), data)

@@ -24,6 +24,12 @@ type World struct {
 	Interval time.Duration
 }
 
+// Name is the cluster's id.
+func (w World) Name() string { return w.Cluster }
+
+// Period is the time between two publishes.
+func (w World) Period() time.Duration { return w.Interval }
+
 // Round is the number of the round that a time belongs to.
 func (w World) Round(at time.Time) int64 { return at.UnixMilli() / w.Interval.Milliseconds() }
 

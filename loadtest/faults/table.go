@@ -1,0 +1,117 @@
+// Package faults breaks the parts of a running product, one at a time, while
+// verified load goes on, and writes down what users saw (docs/faults.md). Its
+// tests take minutes and run with make test-faults.
+package faults
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/atlhyper/observe/loadtest/verify"
+)
+
+// Row is what one fault did.
+type Row struct {
+	// Order is the place in the table.
+	Order int
+	// Fault is what was broken, and how.
+	Fault string
+	// Dashboards and Details are the answers while the fault lasted.
+	Dashboards, Details verify.Counts
+	// Wrong is how many answers were wrong, before, during and after.
+	Wrong int
+	// Recovery is from the end of the fault to the moment from which everything was
+	// fresh and answered again.
+	Recovery time.Duration
+	// Interval is between two publishes.
+	Interval time.Duration
+	// Note is what else there is to say.
+	Note string
+}
+
+// Table is the rows in Markdown. Its numbers are coarse, so that two runs write the
+// same unless something changed.
+func Table(rows []Row) string {
+	slices.SortFunc(rows, func(a, b Row) int { return cmp.Compare(a.Order, b.Order) })
+	var text strings.Builder
+	text.WriteString("| fault | dashboards meanwhile | details meanwhile | longest answer | wrong answers | whole again after |\n|---|---|---|---|---|---|\n")
+	for _, r := range rows {
+		fault := r.Fault
+		if r.Note != "" {
+			fault += ". " + r.Note
+		}
+		fmt.Fprintf(&text, "| %s | %s | %s | %s | %d | %s |\n", fault, shares(r.Dashboards), shares(r.Details),
+			atMost(max(r.Dashboards.Worst, r.Details.Worst)), r.Wrong, intervals(r.Recovery, r.Interval))
+	}
+	return text.String()
+}
+
+// shares says how the answers spread, in words that do not depend on the second in
+// which something was noticed.
+func shares(c verify.Counts) string {
+	total := c.Total()
+	if total == 0 {
+		return "-"
+	}
+	codes := slices.SortedFunc(maps.Keys(c.Codes), func(a, b string) int {
+		return cmp.Or(cmp.Compare(rank(c.Codes[b], total), rank(c.Codes[a], total)), cmp.Compare(a, b))
+	})
+	words := make([]string, 0, len(codes))
+	for _, code := range codes {
+		words = append(words, [...]string{"few", "some", "most", "all"}[rank(c.Codes[code], total)]+" `"+code+"`")
+	}
+	return strings.Join(words, ", ")
+}
+
+// rank: less than 5 %, less than half, less than all, all.
+func rank(n, total int) int {
+	switch {
+	case n == total:
+		return 3
+	case 2*n >= total:
+		return 2
+	case 20*n >= total:
+		return 1
+	}
+	return 0
+}
+
+// atMost rounds up to a step of 1, 3, 10, 30 ….
+func atMost(d time.Duration) string {
+	for step := 100 * time.Millisecond; ; step *= 10 {
+		for _, limit := range []time.Duration{step, 3 * step} {
+			if d <= limit {
+				return "≤ " + limit.String()
+			}
+		}
+	}
+}
+
+// intervals rounds up to halves.
+func intervals(d, interval time.Duration) string {
+	halves := (2*d + interval - 1) / interval
+	unit := "intervals"
+	if halves <= 2 {
+		unit = "interval"
+	}
+	return fmt.Sprintf("≤ %g %s", float64(max(halves, 1))/2, unit)
+}
+
+// Document is docs/faults.md around the table.
+func Document(table string, interval time.Duration) string {
+	return fmt.Sprintf(head, interval) + table
+}
+
+const head = `# What users see when something breaks
+
+Written by ` + "`make test-faults`" + `: real redis-server processes, real agents and masters, one fault at a time, while dashboards and details are asked for at a steady rate and every answer is verified against what the cluster really showed. Agents publish every %s; a detail waits 5 s at most.
+
+An answer is wrong when its value is not one that this cluster published as a whole, when it belongs to another cluster, request or publish than it says, goes back in time on one replica, is older than 3 intervals without saying so, or tells an address. "Whole again" is counted from the end of the fault until, on every replica and for every cluster, all nine sections are collected anew and a detail is answered; nothing is restarted for it. After each fault the goroutines of agents and masters, their connections and the keys in Redis go back to what they were before.
+
+` + "`ok`" + ` is fresh data, ` + "`stale`" + ` data that says how old it is and why; the others are the API's error codes. "few" is less than 5 %%, "some" less than half.
+
+`

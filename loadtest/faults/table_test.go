@@ -1,0 +1,36 @@
+package faults
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/atlhyper/observe/loadtest/verify"
+)
+
+func TestTableIsCoarse(t *testing.T) {
+	t.Parallel()
+	row := func(order, ok, failed int, worst, recovery time.Duration) Row {
+		return Row{
+			Order: order, Fault: "f", Interval: 10 * time.Second, Recovery: recovery,
+			Dashboards: verify.Counts{Codes: map[string]int{verify.OK: ok, "timeout": failed}, Worst: worst},
+			Details:    verify.Counts{Codes: map[string]int{verify.OK: ok}},
+		}
+	}
+	first := Table([]Row{row(2, 90, 10, 2*time.Second, 4*time.Second), row(1, 1, 99, 50*time.Millisecond, 11*time.Second)})
+	again := Table([]Row{row(1, 2, 98, 90*time.Millisecond, 14*time.Second), row(2, 60, 40, 3*time.Second, 5*time.Second)})
+	if first != again {
+		t.Errorf("two runs that saw nearly the same:\n%s\n%s", first, again)
+	}
+	for _, want := range []string{
+		"| f | most `timeout`, few `ok` | all `ok` | ≤ 100ms | 0 | ≤ 1.5 intervals |",
+		"| f | most `ok`, some `timeout` | all `ok` | ≤ 3s | 0 | ≤ 0.5 interval |",
+	} {
+		if !strings.Contains(first, want) {
+			t.Errorf("no line %q in\n%s", want, first)
+		}
+	}
+	if text := Document(first, 10*time.Second); strings.Contains(text, "%!") || !strings.Contains(text, "every 10s") {
+		t.Errorf("the document reads %s", text)
+	}
+}
