@@ -33,10 +33,12 @@ func (c Config) open() (Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	return telemetry{store}, nil
+	return Telemetry(store), nil
 }
 
-// telemetry is the Source that ClickHouse is.
+// Telemetry is the Source that the store's ClickHouse is.
+func Telemetry(store *clickhouse.Store) Source { return telemetry{store} }
+
 type telemetry struct{ *clickhouse.Store }
 
 // Collector implements Source.

@@ -95,7 +95,7 @@ func TestRoundTakesAFewStatementsForMetrics(t *testing.T) {
 	for _, name := range count.names {
 		got[name]++
 	}
-	checkEqual(t, "statements", got, map[string]int{gaugeSeries: 2, sumSeries: 2, histogramSeries: 1, "exp_histogram_series": 1, "services": 1})
+	checkEqual(t, "statements", got, map[string]int{nodeGaugeRows: 1, nodeSumRows: 1, gaugeSeries: 1, sumSeries: 1, histogramSeries: 1, "exp_histogram_series": 1, "services": 1})
 }
 
 func TestDeadlineReachesTheServer(t *testing.T) {

@@ -43,19 +43,10 @@ func (s *Store) Node(ctx context.Context, r detail.Node) (model.NodeMetrics, det
 // the newest samples, rates PromQL's rate() over the window.
 func (s *Store) nodes(ctx context.Context, at time.Time) ([]model.NodeMetrics, error) {
 	w := windowBefore(at, s.cfg.RateWindow)
-	tables, err := s.readTables(ctx,
-		tableQuery{sumSeries, seriesQuery{
-			metrics: append(nodeCounters(), hostMetrics()...), window: w,
-			resourceKeys: nodeResourceKeys(), attributeKeys: nodeLabels(),
-		}},
-		tableQuery{gaugeSeries, seriesQuery{
-			metrics: append(nodeGauges(), hostMetrics()...), window: w,
-			resourceKeys: nodeResourceKeys(), attributeKeys: nodeLabels(),
-		}})
+	nodes, err := s.readNodes(ctx, w)
 	if err != nil {
 		return nil, err
 	}
-	nodes := groupByNode(tables[0], tables[1], w)
 	names := nodeNames(nodes)
 	out := make([]model.NodeMetrics, 0, len(nodes))
 	for key, n := range nodes {

@@ -1,11 +1,16 @@
 package clickhouse
 
-import "strings"
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
 
 // labelled is the value of one series of a node: the newest sample of a gauge,
 // or the rate per second of a counter.
 type labelled struct {
 	labels labels
+	key    string // equal for equal labels
 	value  float64
 	// known is false for a counter with too few samples for a rate.
 	known           bool
@@ -18,65 +23,118 @@ type nodeSamples struct {
 	identity
 	newestMs int64
 	values   map[string][]labelled
-	index    map[string]int // place in values[metric] by metric and labels
+	index    map[labelledKey]int // place in values[metric]
 	// summed are the metrics that came from the sum table: the gauge table may
 	// have them again, from a federating Prometheus.
 	summed map[string]bool
 }
 
+// labelledKey is a metric and the key of its labels.
+type labelledKey struct{ metric, labels string }
+
 // groupByNode sorts the series by node. Counters become rates over w.
 func groupByNode(sums, gauges []series, w window) map[string]*nodeSamples {
-	nodes := make(map[string]*nodeSamples)
-	for i := range sums {
-		addToNode(nodes, &sums[i], w, sums[i].monotonic)
+	groups := newNodeGroups(w)
+	row := func(s *series) *nodeRow {
+		return &nodeRow{series: *s, labelsText: &labelText{s.attributes, s.attributes.key()}}
 	}
-	for _, n := range nodes {
+	for i := range sums {
+		groups.add(row(&sums[i]), sums[i].monotonic)
+	}
+	groups.gaugesFollow()
+	for i := range gauges {
+		groups.add(row(&gauges[i]), isUntypedCounter(gauges[i].metric))
+	}
+	return groups.translated()
+}
+
+// nodeGroups sorts series by node: first those of the sum table, then those of
+// the gauge table.
+type nodeGroups struct {
+	window     window
+	nodes      map[string]*nodeSamples
+	identities map[*labelText]*identity // by resource; nil where it tells of no node
+}
+
+func newNodeGroups(w window) *nodeGroups {
+	return &nodeGroups{window: w, nodes: make(map[string]*nodeSamples), identities: make(map[*labelText]*identity)}
+}
+
+// gaugesFollow says that the sum table is at its end.
+func (g *nodeGroups) gaugesFollow() {
+	for _, n := range g.nodes {
 		for metric := range n.values {
 			n.summed[metric] = true
 		}
 	}
-	for i := range gauges {
-		addToNode(nodes, &gauges[i], w, isUntypedCounter(gauges[i].metric))
-	}
-	for _, n := range nodes {
-		n.translate()
-	}
-	return nodes
 }
 
-func addToNode(nodes map[string]*nodeSamples, s *series, w window, counter bool) {
-	id, ok := identify(s)
+// identify finds the node of a series, once for each resource that says it.
+func (g *nodeGroups) identify(r *nodeRow) (identity, bool) {
+	if r.resourceText == nil || r.attributes["exported_instance"] != "" {
+		return identify(&r.series)
+	}
+	known, ok := g.identities[r.resourceText]
+	if !ok {
+		if id, found := identify(&r.series); found {
+			known = &id
+		}
+		g.identities[r.resourceText] = known
+	}
+	if known == nil {
+		return identity{}, false
+	}
+	return *known, true
+}
+
+// add adds a series; of a counter its rate over the window.
+func (g *nodeGroups) add(r *nodeRow, counter bool) {
+	id, ok := g.identify(r)
 	if !ok {
 		return
 	}
-	n := nodes[id.key]
+	n := g.nodes[id.key]
 	if n == nil {
-		n = &nodeSamples{identity: id, values: make(map[string][]labelled), index: make(map[string]int), summed: make(map[string]bool)}
-		nodes[id.key] = n
+		n = &nodeSamples{identity: id, values: make(map[string][]labelled), index: make(map[labelledKey]int), summed: make(map[string]bool)}
+		g.nodes[id.key] = n
 	}
 	if n.ip == "" {
 		n.ip = id.ip
 	}
-	n.newestMs = max(n.newestMs, s.lastMs)
-	if n.summed[s.metric] {
+	n.newestMs = max(n.newestMs, r.lastMs)
+	if n.summed[r.metric] {
 		return
 	}
-	v := labelled{labels: s.attributes, known: true, firstMs: s.firstMs, lastMs: s.lastMs, samples: s.samples}
+	v := labelled{labels: r.attributes, key: r.labelsText.key, known: true, firstMs: r.firstMs, lastMs: r.lastMs, samples: r.samples}
 	if counter {
 		var inc increment
-		if inc, v.known = (history{s}).increase(w); v.known {
-			v.value = inc.vector[0] / w.seconds()
+		if inc, v.known = (history{&r.series}).increase(g.window); v.known {
+			v.value = inc.vector[0] / g.window.seconds()
 		}
 	} else {
-		v.value = s.lastValue()
+		v.value = r.lastValue()
 	}
-	key := s.metric + s.attributes.key()
+	key := labelledKey{r.metric, v.key}
 	if i, ok := n.index[key]; ok {
-		n.values[s.metric][i].merge(v, counter)
+		n.values[r.metric][i].merge(v, counter)
 		return
 	}
-	n.index[key] = len(n.values[s.metric])
-	n.values[s.metric] = append(n.values[s.metric], v)
+	n.index[key] = len(n.values[r.metric])
+	n.values[r.metric] = append(n.values[r.metric], v)
+}
+
+// translated are the nodes once all series are there. The server answers in any
+// order; sums of equal samples must be equal to the last bit, or a section looks
+// changed.
+func (g *nodeGroups) translated() map[string]*nodeSamples {
+	for _, n := range g.nodes {
+		for _, list := range n.values {
+			slices.SortFunc(list, func(a, b labelled) int { return cmp.Compare(a.key, b.key) })
+		}
+		n.index = nil // places have changed
+		n.translate()
+	}
+	return g.nodes
 }
 
 // merge joins another series with the same labels. It is one exporter whose

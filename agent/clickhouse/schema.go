@@ -109,9 +109,9 @@ func statementTable(statement string) signal {
 		return signalTraces
 	case "trace_window", "trace_index":
 		return signalTraceIDs
-	case gaugeSeries:
+	case gaugeSeries, nodeGaugeRows:
 		return signalGauge
-	case sumSeries:
+	case sumSeries, nodeSumRows:
 		return signalSum
 	case histogramSeries:
 		return signalHistogram
@@ -140,27 +140,51 @@ func (s signal) name(t Tables) string {
 	return ""
 }
 
-// query runs the statement sql/<name>.sql in its table's dialect and scans every
-// row; the slice is never nil. The tables are looked at before the first
-// statement and every schemaAge, and again when one does not fit its table.
+// query runs the statement sql/<name>.sql as stream does and scans every row; the
+// slice is never nil.
 func query[T any](ctx context.Context, s *Store, name string, p params, scan func(driver.Rows) (T, error)) ([]T, error) {
+	out := []T{}
+	err := s.stream(ctx, name, p, func(rows driver.Rows) error {
+		v, err := scan(rows)
+		if err != nil {
+			return fmt.Errorf("scan: %w", err)
+		}
+		out = append(out, v)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// stream runs the statement sql/<name>.sql in its table's dialect and hands over
+// every row. The tables are looked at before the first statement and every
+// schemaAge, and again when one does not fit its table.
+func (s *Store) stream(ctx context.Context, name string, p params, row func(driver.Rows) error) error {
 	known := s.schema(ctx)
 	sql, ok := known.queries[name]
 	if !ok {
-		return nil, fmt.Errorf("clickhouse: there is no statement %q", name)
+		return fmt.Errorf("clickhouse: there is no statement %q", name)
 	}
-	rows, err := queryText(ctx, s, name, sql, p, scan)
+	began := false
+	first := func(rows driver.Rows) error {
+		began = true
+		return row(rows)
+	}
+	err := s.each(ctx, name, sql, p, first)
 	table := statementTable(name)
 	if table == "" || err == nil {
-		return rows, err
+		return err
 	}
-	if hasCode(err, misfits()...) || isUnknownTable(err) && known.types[table] != nil {
+	// What does not fit is found out before there are any rows; none is given twice.
+	if !began && (hasCode(err, misfits()...) || isUnknownTable(err) && known.types[table] != nil) {
 		known = s.look(ctx, known, table)
 		if again := known.queries[name]; again != sql {
-			rows, err = queryText(ctx, s, name, again, p, scan)
+			err = s.each(ctx, name, again, p, first)
 		}
 	}
-	return rows, s.aboutTable(err, table, known)
+	return s.aboutTable(err, table, known)
 }
 
 // aboutTable says which table cannot be read, where that is all there is to know.
