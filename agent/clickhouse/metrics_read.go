@@ -23,6 +23,9 @@ const (
 	parallelChunks = 2
 	// hour is what the rows of a long window are counted by.
 	hour = time.Hour
+	// maxChunk is the longest time that one statement reads: tables have a
+	// partition for each day.
+	maxChunk = 24 * hour
 )
 
 // chunkRows is how many rows of its table a statement reads at most, as far as
@@ -161,7 +164,8 @@ func (s *Store) countHours(ctx context.Context, q tableQuery) ([]hourRows, error
 }
 
 // chunked cuts a window so that all hours that have rows are in a chunk, newest
-// first, and none has more than most rows, unless one hour has.
+// first; none is longer than maxChunk or has more than most rows, unless one hour
+// has.
 func chunked(w window, hours []hourRows, most int64) []window {
 	var (
 		out  []window
@@ -169,7 +173,7 @@ func chunked(w window, hours []hourRows, most int64) []window {
 	)
 	for _, h := range hours {
 		begin, end := h.hour*hour.Milliseconds(), (h.hour+1)*hour.Milliseconds()
-		if last := len(out) - 1; last >= 0 && rows+h.rows <= most {
+		if last := len(out) - 1; last >= 0 && rows+h.rows <= most && out[last].toMs-begin <= maxChunk.Milliseconds() {
 			out[last].fromMs = max(w.fromMs, begin)
 			rows += h.rows
 			continue

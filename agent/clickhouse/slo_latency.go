@@ -160,7 +160,9 @@ func (l *latency) powers() []float64 {
 		if e := l.exponentials[msPerUnit]; e.count > most.count {
 			most, bounds = e, bounds[:0]
 			for _, le := range e.powers() {
-				bounds = append(bounds, le*msPerUnit)
+				if isFinite(le * msPerUnit) {
+					bounds = append(bounds, le*msPerUnit)
+				}
 			}
 		}
 	}
@@ -191,7 +193,7 @@ func (l *latency) quantiles() quantiles {
 	if e, msPerUnit, ok := l.exponential(); ok {
 		of = func(q float64) (float64, bool) {
 			v, ok := e.quantile(q)
-			return v * msPerUnit, ok
+			return v * msPerUnit, ok && isFinite(v*msPerUnit)
 		}
 	} else if buckets := l.buckets(); len(buckets) > 0 {
 		of = func(q float64) (float64, bool) { return quantile(q, buckets) }
@@ -204,11 +206,14 @@ func (l *latency) quantiles() quantiles {
 		return v
 	}
 	q := quantiles{p50: at(0.5), p90: at(0.9), p95: at(0.95), p99: at(0.99)}
-	if l.count > 0 {
-		q.avg = l.sumMs / l.count
+	if mean := l.sumMs / l.count; l.count > 0 && isFinite(mean) {
+		q.avg = mean
 	}
 	return q
 }
+
+// isFinite tells whether v can be shown: what others send may overflow.
+func isFinite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 
 // exponential is all that was observed if that came in exponential histograms of
 // one unit.

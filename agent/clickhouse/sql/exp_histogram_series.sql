@@ -53,34 +53,20 @@ SELECT
     arrayMap(t -> t.8, telling) AS negative_counts
 FROM
 (
+    WITH {{template "series identity"}}
     SELECT
-        metric,
-        slot,
-        delta,
-        cityHash64(mapSort(raw_resource), mapSort(raw_attributes)) AS series,
-        any(cityHash64(mapSort(raw_resource))) AS any_target,
-        any(unit) AS metric_unit,
-        any(raw_resource) AS any_resource,
-        any(raw_attributes) AS any_attributes,
-        arraySort(groupArrayArray(raw_points)) AS points
-    FROM
-    (
-        WITH toUnixTimestamp64Milli(toDateTime64(TimeUnix, 3)) AS ms
-        SELECT
-            MetricName AS metric,
-            cityHash64(ResourceAttributes, Attributes) AS written,
-            intDiv({end_ms:Int64} - ms, {step_ms:Int64}) AS slot,
-            toBool({{.Temporality}} = 1) AS delta,
-            any({{.Unit}}) AS unit,
-            any(ResourceAttributes) AS raw_resource,
-            any(Attributes) AS raw_attributes,
-            groupArray((ms, toFloat64(Count), Sum, toFloat64(ZeroCount), Scale, PositiveOffset, PositiveBucketCounts,
-                        NegativeOffset, NegativeBucketCounts)) AS raw_points
-        FROM {{.ExpHistogram}}
-        {{template "series where" .}}
-          AND isFinite(Sum)
-        GROUP BY metric, written, slot, delta
-    )
-    GROUP BY metric, slot, delta, series
-)
-LIMIT {max_rows:UInt64}
+        MetricName AS metric,
+        intDiv({end_ms:Int64} - ms, {step_ms:Int64}) AS slot,
+        toBool({{.Temporality}} = 1) AS delta,
+        identity AS series,
+        any(target) AS any_target,
+        any({{.Unit}}) AS metric_unit,
+        any(ResourceAttributes) AS any_resource,
+        any(Attributes) AS any_attributes,
+        arraySort(groupArray((ms, toFloat64(Count), Sum, toFloat64(ZeroCount), Scale, PositiveOffset, PositiveBucketCounts,
+                              NegativeOffset, NegativeBucketCounts))) AS points
+    FROM {{.ExpHistogram}}
+    {{template "series where" .}}
+      AND isFinite(Sum)
+    GROUP BY metric, series, slot, delta
+{{template "series end"}}

@@ -1,13 +1,12 @@
 {{- /*
 The statements about metric points share what stands around their inner SELECT,
-which gives for each series as it was written, and each step:
+which gives for each series and each step:
 
-    metric, slot, delta, monotonic, unit, raw_resource, raw_attributes, bounds,
-    raw_points Array(Tuple(Int64 milliseconds, Array(Float64) vector))
+    metric, slot, delta, series, any_target, is_monotonic, metric_unit, any_resource,
+    any_attributes, any_bounds, layout,
+    points Array(Tuple(Int64 milliseconds, Array(Float64) vector)) by time
 
 Slot 0 is the step that ends at end_ms, 1 the one before it; steps are left-open.
-Grouping by the maps as they stand is cheap; collectors before v0.116 wrote their
-keys in random order, which the outer GROUP BY, once per group, puts right.
 */ -}}
 {{define "series" -}}
 WITH
@@ -36,46 +35,33 @@ SELECT
         arrayMap((current, previous) -> arrayMap((c, p) -> if(c < p, c, c - p), current, previous),
                  arrayPopFront(vectors), arrayPopBack(vectors)),
         arrayMap(v -> toFloat64(0), first_vector))) AS growth,
-    arrayReduce('sumForEach', vectors) AS total
+    {{.}} AS total
 FROM
 (
 {{- end}}
 
-{{define "series groups"}}
-    SELECT
-        metric,
-        slot,
-        delta,
-        cityHash64(mapSort(raw_resource), mapSort(raw_attributes)) AS series,
-        any(bounds) AS any_bounds,
-        toUInt64(0) AS layout,
-        any(cityHash64(mapSort(raw_resource))) AS any_target,
-        any(monotonic) AS is_monotonic,
-        any(unit) AS metric_unit,
-        any(raw_resource) AS any_resource,
-        any(raw_attributes) AS any_attributes,
-        arraySort(groupArrayArray(raw_points)) AS points
-    FROM
-    (
+{{define "series identity" -}}
+toUnixTimestamp64Milli(toDateTime64(TimeUnix, 3)) AS ms,
+        -- Sums of hashes: collectors before v0.116 wrote the keys of a map in random order.
+        cityHash64(arraySum(arrayMap((k, v) -> cityHash64(k, v), mapKeys(ResourceAttributes), mapValues(ResourceAttributes)))) AS target,
+        cityHash64(target, arraySum(arrayMap((k, v) -> cityHash64(k, v), mapKeys(Attributes), mapValues(Attributes)))) AS identity
+{{- end}}
+
+{{define "series end" -}}
+)
+LIMIT {max_rows:UInt64}
 {{- end}}
 
 {{define "series where" -}}
 WHERE MetricName IN {metrics:Array(String)}
-          AND TimeUnix > fromUnixTimestamp64Milli({from_ms:Int64})
-          AND TimeUnix <= fromUnixTimestamp64Milli({to_ms:Int64})
-          -- Part of the sorting key since v0.157; the hour is one of the server's zone.
-          AND toStartOfHour(TimeUnix) >= fromUnixTimestamp64Milli({from_ms:Int64} - 3600000)
-          AND bitAnd({{.Flags}}, 1) = 0
-          AND (empty({any_of:Array(String)})
-               OR hasAny(mapValues(ResourceAttributes), {any_of:Array(String)})
-               OR hasAny(mapValues(Attributes), {any_of:Array(String)}))
-{{- end}}
-
-{{define "series end" -}}
-    )
-    GROUP BY metric, slot, delta, series
-)
-LIMIT {max_rows:UInt64}
+      AND TimeUnix > fromUnixTimestamp64Milli({from_ms:Int64})
+      AND TimeUnix <= fromUnixTimestamp64Milli({to_ms:Int64})
+      -- Part of the sorting key since v0.157; the hour is one of the server's zone.
+      AND toStartOfHour(TimeUnix) >= fromUnixTimestamp64Milli({from_ms:Int64} - 3600000)
+      AND bitAnd({{.Flags}}, 1) = 0
+      AND (empty({any_of:Array(String)})
+           OR hasAny(mapValues(ResourceAttributes), {any_of:Array(String)})
+           OR hasAny(mapValues(Attributes), {any_of:Array(String)}))
 {{- end}}
 
 {{define "hours" -}}

@@ -1,18 +1,20 @@
-{{template "series"}}{{template "series groups"}}
-        WITH toUnixTimestamp64Milli(toDateTime64(TimeUnix, 3)) AS ms
-        SELECT
-            MetricName AS metric,
-            cityHash64(ResourceAttributes, Attributes) AS written,
-            intDiv({end_ms:Int64} - ms, {step_ms:Int64}) AS slot,
-            toBool({{.Temporality}} = 1) AS delta,
-            toBool(any({{.Monotonic}})) AS monotonic,
-            any({{.Unit}}) AS unit,
-            any(ResourceAttributes) AS raw_resource,
-            any(Attributes) AS raw_attributes,
-            emptyArrayFloat64() AS bounds,
-            groupArray((ms, [Value])) AS raw_points
-        FROM {{.Sum}}
-        {{template "series where" .}}
-          AND isFinite(Value)
-        GROUP BY metric, written, slot, delta
+{{template "series" "arrayReduce('sumForEach', vectors)"}}
+    WITH {{template "series identity"}}
+    SELECT
+        MetricName AS metric,
+        intDiv({end_ms:Int64} - ms, {step_ms:Int64}) AS slot,
+        toBool({{.Temporality}} = 1) AS delta,
+        identity AS series,
+        any(target) AS any_target,
+        toBool(any({{.Monotonic}})) AS is_monotonic,
+        any({{.Unit}}) AS metric_unit,
+        any(ResourceAttributes) AS any_resource,
+        any(Attributes) AS any_attributes,
+        emptyArrayFloat64() AS any_bounds,
+        toUInt64(0) AS layout,
+        arraySort(groupArray((ms, [Value]))) AS points
+    FROM {{.Sum}}
+    {{template "series where" .}}
+      AND isFinite(Value)
+    GROUP BY metric, series, slot, delta
 {{template "series end"}}
