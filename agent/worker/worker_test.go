@@ -105,3 +105,47 @@ func TestTwoHandlersOfAKindPanic(t *testing.T) {
 	}
 	worker.Handle(registry(handler), handler)
 }
+
+// Whatever stands in a command, it is run within bounds or refused: every kind of
+// request is decoded and checked.
+func FuzzParams(f *testing.F) {
+	r := worker.NewRegistry(slog.New(slog.DiscardHandler))
+	kinds := []detail.Kind{"", "no such kind"}
+	kinds = append(kinds, checked[detail.Node](r), checked[detail.NodeSeries](r), checked[detail.Traces](r), checked[detail.Trace](r),
+		checked[detail.Logs](r), checked[detail.SLOSeries](r), checked[detail.Section](r))
+	hour := detail.Range{Start: 1_700_000_000_000, End: 1_700_003_600_000}
+	for i, request := range []any{
+		detail.Node{Name: "n"}, detail.NodeSeries{Name: "n", Metric: "cpu", Range: hour}, detail.Traces{Range: hour, Limit: 5, Sort: detail.SortTime},
+		detail.Trace{TraceID: strings.Repeat("a", 32)}, detail.Logs{Range: hour, Limit: 5}, detail.SLOSeries{Service: "s", Range: hour},
+	} {
+		data, err := codec.Encode(request)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(uint8(i+2), data)
+		f.Add(uint8(i+3), data[:len(data)/2])
+	}
+	f.Add(uint8(2), []byte(strings.Repeat("\x91", 10_000)))
+	f.Add(uint8(3), []byte("\xdf\xff\xff\xff\xff"))
+	f.Fuzz(func(t *testing.T, kind uint8, params []byte) {
+		reply := r.Run(t.Context(), bus.Command{ID: "c", Kind: kinds[int(kind)%len(kinds)], Params: params})
+		if reply.Code != "" && reply.Code != fault.BadRequest {
+			t.Fatalf("code %q: %s", reply.Code, reply.Message)
+		}
+		if len(reply.Message) > 4096 {
+			t.Fatalf("a message of %d bytes", len(reply.Message))
+		}
+	})
+}
+
+// checked registers a handler that is only reached by requests that are valid.
+func checked[R detail.Request](r *worker.Registry) detail.Kind {
+	worker.Handle(r, func(_ context.Context, request R) (int, detail.Meta, error) {
+		if err := request.Validate(); err != nil {
+			return 0, detail.Meta{}, fault.New(fault.Internal, "an invalid request came through: %s", err)
+		}
+		return 1, detail.Meta{}, nil
+	})
+	var zero R
+	return zero.Kind()
+}

@@ -35,6 +35,8 @@ func TestEndToEnd(t *testing.T) {
 	for _, test := range perRange() {
 		t.Run(test.name, func(t *testing.T) { test.run(t, s, c) })
 	}
+	t.Run("who hangs up stops the query", func(t *testing.T) { testHangUp(t, s, c.at) })
+	t.Run("masters share results", func(t *testing.T) { testShared(t, s, c) })
 	t.Run("the agent leaves", func(t *testing.T) { testAgentLeaves(t, s, c.at) })
 	t.Run("ClickHouse goes away", func(t *testing.T) { testClickHouseAway(t, s, c.at) })
 	t.Run("ClickHouse was never there", func(t *testing.T) { testNotReady(t, s, c.at) })

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -215,19 +214,16 @@ func TestRequestAndReply(t *testing.T) {
 	}
 }
 
+// Commands that arrive together take as many rounds as there are slots for: in each
+// round all slots are in use at the same time.
 func TestFiftyCommandsOnSixteenSlots(t *testing.T) {
 	t.Parallel()
-	const slots, commands = 16, 50
+	const slots, commands, wantRounds = 16, 50, 4
 	r := newRig(t)
-	var running, most atomic.Int64
-	entered, gate := make(chan struct{}, commands), make(chan struct{})
-	_, _ = r.agent(bus.ServerConfig{Slots: slots, Handle: func(ctx context.Context, cmd bus.Command) bus.Reply {
-		n := running.Add(1)
-		defer running.Add(-1)
-		for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
-		}
+	entered, goOn := make(chan struct{}, commands), make(chan struct{})
+	agent := r.idle(bus.ServerConfig{Slots: slots, Handle: func(ctx context.Context, cmd bus.Command) bus.Reply {
 		entered <- struct{}{}
-		<-gate
+		<-goOn
 		return echo(ctx, cmd)
 	}})
 	client := r.client(bus.ClientConfig{})
@@ -241,19 +237,72 @@ func TestFiftyCommandsOnSixteenSlots(t *testing.T) {
 			errs <- err
 		}()
 	}
-	for range slots {
-		<-entered
+	redistest.Eventually(t, "all are in the list", func() bool { return len(r.list(cluster.Commands())) == commands })
+	r.run(agent.Run)
+	rounds := 0
+	for left := commands; left > 0; rounds++ {
+		n := min(slots, left)
+		for range n {
+			<-entered // none of them ends before all of them have begun
+		}
+		left -= n
+		if got := len(r.list(cluster.Commands())); got != left {
+			t.Errorf("%d commands wait in Redis while all slots are in use, want %d", got, left)
+		}
+		redistest.Eventually(t, fmt.Sprintf("%d run in round %d", n, rounds), func() bool { return agent.Busy() == n })
+		for range n {
+			goOn <- struct{}{}
+			if err := <-errs; err != nil {
+				t.Error(err)
+			}
+		}
 	}
-	// Every slot is in use; what is not running waits in Redis.
-	redistest.Eventually(t, "the others wait", func() bool { return len(r.list(cluster.Commands())) == commands-slots })
-	close(gate)
-	for range commands {
+	if rounds != wantRounds {
+		t.Errorf("%d rounds, want %d", rounds, wantRounds)
+	}
+}
+
+// Several agents of a cluster share its list, whichever of them publishes.
+func TestAgentsShareTheList(t *testing.T) {
+	t.Parallel()
+	const agents = 3
+	r := newRig(t)
+	entered, goOn := make(chan string, agents), make(chan struct{})
+	for i := range agents {
+		instance := fmt.Sprint("a", i)
+		_, _ = r.agent(bus.ServerConfig{Instance: instance, Slots: 1, Takers: 1, Handle: func(ctx context.Context, cmd bus.Command) bus.Reply {
+			entered <- instance
+			<-goOn
+			return echo(ctx, cmd)
+		}})
+	}
+	w, err := snapshot.NewWriter(r.open("writer"), snapshot.WriterConfig{Cluster: cluster, Instance: "a0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Publish(t.Context(), []snapshot.Update{{Name: "a", Data: encode(t, 1)}}); err != nil {
+		t.Fatal(err)
+	}
+	client := r.client(bus.ClientConfig{})
+	errs := make(chan error, agents)
+	for i := range agents {
+		go func() {
+			_, err := client.Do(t.Context(), cluster, echoRequest(t, i))
+			errs <- err
+		}()
+	}
+	seen := map[string]bool{}
+	for range agents {
+		seen[<-entered] = true
+	}
+	if len(seen) != agents {
+		t.Errorf("%v run a command each, want all %d agents", seen, agents)
+	}
+	close(goOn)
+	for range agents {
 		if err := <-errs; err != nil {
 			t.Error(err)
 		}
-	}
-	if got := most.Load(); got != slots {
-		t.Errorf("at most %d ran at a time, want %d", got, slots)
 	}
 }
 

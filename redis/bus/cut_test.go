@@ -3,6 +3,7 @@ package bus_test
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -259,7 +260,7 @@ func TestStoppingWaitsLoseNothing(t *testing.T) {
 	}
 	redistest.Eventually(t, "all takers wait", func() bool {
 		info, err := r.admin.InfoMap(t.Context(), "clients").Result()
-		return err == nil && info["Clients"]["blocked_clients"] == fmt.Sprint(2*agents)
+		return err == nil && info["Clients"]["blocked_clients"] == strconv.Itoa(2*agents)
 	})
 	var all sync.WaitGroup
 	for i := range agents {

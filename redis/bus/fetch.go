@@ -135,7 +135,7 @@ func (f *fetcher) take(a *ask, answer any, sweep bool) bool {
 	}
 	list, _ := answer.([]any)
 	switch {
-	case n[0] < 0:
+	case n[0] < 0 || n[0] == 0 && len(list) == 1:
 		f.deliver(a, outcome{err: fault.New(fault.StoreUnavailable, "the agent's reply cannot be read")})
 	case n[0] > int64(f.cfg.MaxReplyBytes):
 		f.deliver(a, outcome{err: tooLarge(int(n[0]), f.cfg.MaxReplyBytes)})

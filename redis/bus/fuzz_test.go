@@ -3,7 +3,9 @@ package bus
 import (
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/atlhyper/observe/redis/conn"
 	"github.com/atlhyper/observe/shared/codec"
 	"github.com/atlhyper/observe/shared/fault"
 )
@@ -48,6 +50,63 @@ func FuzzDecodeReply(f *testing.F) {
 		if r.V != Version || r.ID != "a1" || r.Code != "" && !knownCode(r.Code) || len(r.Message) > maxMessage {
 			t.Fatalf("read without an error: %+v", r)
 		}
+	})
+}
+
+func FuzzDecodeResult(f *testing.F) {
+	now := time.UnixMilli(1_700_000_000_000)
+	seed(f, Reply{V: Version, ID: "a1", Agent: "x", Data: codec.Raw("\x80"), At: now.UnixMilli()})
+	seed(f, Reply{V: Version, Code: fault.NotFound, At: -1})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		r, ok := decodeResult(string(data), time.Second, now)
+		if ok && (r.V != Version || r.Code != "" || !r.Shared || now.Sub(time.UnixMilli(r.At)).Abs() > time.Minute) {
+			t.Fatalf("taken for a result: %+v", r)
+		}
+	})
+}
+
+// What a script of Redis, or what stands in its place, returns is read or refused.
+func FuzzFetched(f *testing.F) {
+	f.Add(int64(3), "\x81\xa1v\x01", true)
+	f.Add(int64(-2), "", false)
+	f.Add(int64(1<<62), "x", true)
+	clients, err := conn.Open(conn.Config{URL: "redis://127.0.0.1:1"})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() {
+		if err := clients.Close(); err != nil {
+			f.Error(err)
+		}
+	})
+	c, err := NewClient(clients, ClientConfig{Replica: "m1", MaxReplyBytes: 1000})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, length int64, raw string, withReply bool) {
+		answer := []any{length}
+		if withReply {
+			answer = append(answer, raw)
+		}
+		a := &ask{cluster: "c", id: "a1", got: make(chan outcome, 1)}
+		if !c.fetcher.take(a, answer, false) {
+			l := <-c.fetcher.large
+			if l.bytes <= 0 || l.bytes > 1000 {
+				t.Fatalf("%d bytes are to be fetched", l.bytes)
+			}
+			return
+		}
+		select {
+		case got := <-a.got:
+			if got.err == nil && got.reply.ID != "a1" {
+				t.Fatalf("delivered %+v", got.reply)
+			}
+		default:
+			if length != -2 {
+				t.Fatalf("nothing is delivered of %v", answer)
+			}
+		}
+		c.fetcher.spent = nil
 	})
 }
 
