@@ -44,7 +44,8 @@ type Agent struct {
 // Snapshot says whether the sections can be read, and if not, why.
 type Snapshot struct {
 	// State is live; none: nothing was published yet; expired: nothing was published
-	// any more; or lost: Redis has lost it, and the next publish brings it back.
+	// any more; lost: Redis has lost it, and the next publish brings it back; or
+	// unreadable: this build cannot read it.
 	State string `json:"state"`
 	Seq   int64  `json:"seq,omitempty"` // of the last publish
 	// PublishedAt is the last publish; "" when nothing tells of one.

@@ -102,7 +102,7 @@ func TestBytesInFlightAreBounded(t *testing.T) {
 		t.Errorf("the message does not say how to narrow it: %v", err)
 	}
 	s := client.Stats()
-	if s.ReplyBytes != read || s.Unusable != 1 || s.FetchBytes != 0 {
+	if s.ReplyBytes != read || s.TooLarge != 1 || s.FetchBytes != 0 {
 		t.Errorf("after a reply over the bound: %+v, had read %d bytes", s, read)
 	}
 }
@@ -121,6 +121,8 @@ func TestMetrics(t *testing.T) {
 	}
 	_, err := client.Do(t.Context(), "nobody", echoRequest(t, 1))
 	wantCode(t, err, fault.ClusterUnknown)
+	_, err = client.Do(t.Context(), cluster, echoRequest(t, strings.Repeat("x", bus.MaxCommandBytes)))
+	wantCode(t, err, fault.BadRequest)
 	redistest.Eventually(t, "all are counted", func() bool { return agent.Stats().Answered == 10 })
 	problems, err := testutil.GatherAndLint(registry)
 	if err != nil {
@@ -141,6 +143,7 @@ atlhyper_master_commands_pushed_total 10
 atlhyper_master_requests_not_pushed_total{reason="offline"} 1
 atlhyper_master_requests_not_pushed_total{reason="shared"} 0
 atlhyper_master_requests_not_pushed_total{reason="store_unavailable"} 0
+atlhyper_master_requests_not_pushed_total{reason="too_long"} 1
 `)
 	if err := testutil.GatherAndCompare(registry, want, "atlhyper_agent_commands_claimed_total",
 		"atlhyper_master_commands_pushed_total", "atlhyper_master_requests_not_pushed_total"); err != nil {

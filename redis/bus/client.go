@@ -248,6 +248,7 @@ func (c *Client) newAsk(cluster key.Cluster, req Request) (*ask, error) {
 		return nil, fault.Wrap(err, fault.BadRequest, "the parameters cannot be encoded")
 	}
 	if len(raw) > MaxCommandBytes {
+		c.stats.tooLong.Add(1)
 		return nil, fault.New(fault.BadRequest, "the request has %d bytes, more than %d", len(raw), MaxCommandBytes)
 	}
 	a := &ask{cluster: cluster, id: cmd.ID, raw: raw, got: make(chan outcome, 1)}

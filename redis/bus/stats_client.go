@@ -4,19 +4,20 @@ import (
 	"sync/atomic"
 
 	"github.com/atlhyper/observe/redis/metric"
+	"github.com/atlhyper/observe/shared/fault"
 )
 
 // ClientStats count what became of the requests of a master since it started.
-// Pushed is the sum of Answered, Refused, Unusable, TimedOut, Canceled and of those
-// that wait.
+// Pushed is the sum of Answered, Refused, TooLarge, Unreadable, TimedOut, Canceled
+// and of those that wait.
 type ClientStats struct {
 	// Waiting requests wait now.
 	Waiting int64
 	// Pushed commands went into a list.
 	Pushed int64
-	// Answered ones came back with data, Refused ones with an agent's error; Unusable
-	// replies were over MaxReplyBytes or could not be read.
-	Answered, Refused, Unusable int64
+	// Answered ones came back with data, Refused ones with an agent's error; TooLarge
+	// replies were over MaxReplyBytes, Unreadable ones not what this version reads.
+	Answered, Refused, TooLarge, Unreadable int64
 	// TimedOut ones had no reply in time; of Canceled ones the caller hung up.
 	TimedOut, Canceled int64
 	// Shared requests were answered by the reply to an equal one, nothing was pushed.
@@ -24,6 +25,8 @@ type ClientStats struct {
 	// Not pushed because a bound was reached: of the cluster's list, of this replica's
 	// waiters, of those of one cluster.
 	FullList, FullReplica, FullCluster int64
+	// TooLong requests were over MaxCommandBytes.
+	TooLong int64
 	// Offline requests found no agent that takes commands; for Unavailable ones Redis
 	// did not answer (the command may have been pushed all the same).
 	Offline, Unavailable int64
@@ -35,7 +38,7 @@ type ClientStats struct {
 }
 
 type clientStats struct {
-	pushed, answered, refused, unusable, timedOut, canceled, shared, fullList, fullReplica, fullCluster,
+	pushed, answered, refused, tooLarge, unreadable, tooLong, timedOut, canceled, shared, fullList, fullReplica, fullCluster,
 	offline, unavailable, found, replyBytes, fetchBytes atomic.Int64
 }
 
@@ -46,8 +49,10 @@ func (c *clientStats) ended(got outcome) {
 		c.answered.Add(1)
 	case got.reply.Code != "":
 		c.refused.Add(1)
+	case fault.Is(got.err, fault.ResultTooLarge):
+		c.tooLarge.Add(1)
 	default:
-		c.unusable.Add(1)
+		c.unreadable.Add(1)
 	}
 }
 
@@ -56,7 +61,7 @@ func (c *Client) Stats() ClientStats {
 	s := c.stats
 	return ClientStats{
 		Waiting: int64(c.Waiting()), Pushed: s.pushed.Load(), Answered: s.answered.Load(), Refused: s.refused.Load(),
-		Unusable: s.unusable.Load(), TimedOut: s.timedOut.Load(), Canceled: s.canceled.Load(), Shared: s.shared.Load(),
+		TooLarge: s.tooLarge.Load(), Unreadable: s.unreadable.Load(), TooLong: s.tooLong.Load(), TimedOut: s.timedOut.Load(), Canceled: s.canceled.Load(), Shared: s.shared.Load(),
 		FullList: s.fullList.Load(), FullReplica: s.fullReplica.Load(), FullCluster: s.fullCluster.Load(),
 		Offline: s.offline.Load(), Unavailable: s.unavailable.Load(), Found: s.found.Load(),
 		ReplyBytes: s.replyBytes.Load(), FetchBytes: s.fetchBytes.Load(),
@@ -75,12 +80,14 @@ func (c *Client) register() error {
 		{Name: "master_commands_pushed_total", Help: "Commands that went into a cluster's list.", Counter: &s.pushed},
 		{Name: ended, Help: endedHelp, Label: "outcome", Value: "answered", Counter: &s.answered},
 		{Name: ended, Help: endedHelp, Label: "outcome", Value: "refused", Counter: &s.refused},
-		{Name: ended, Help: endedHelp, Label: "outcome", Value: "unusable", Counter: &s.unusable},
+		{Name: ended, Help: endedHelp, Label: "outcome", Value: "too_large", Counter: &s.tooLarge},
+		{Name: ended, Help: endedHelp, Label: "outcome", Value: "unreadable", Counter: &s.unreadable},
 		{Name: ended, Help: endedHelp, Label: "outcome", Value: "expired", Counter: &s.timedOut},
 		{Name: ended, Help: endedHelp, Label: "outcome", Value: "canceled", Counter: &s.canceled},
 		{Name: refused, Help: refusedHelp, Label: "reason", Value: "shared", Counter: &s.shared},
 		{Name: refused, Help: refusedHelp, Label: "reason", Value: "offline", Counter: &s.offline},
 		{Name: refused, Help: refusedHelp, Label: "reason", Value: "store_unavailable", Counter: &s.unavailable},
+		{Name: refused, Help: refusedHelp, Label: "reason", Value: "too_long", Counter: &s.tooLong},
 		{Name: full, Help: fullHelp, Label: "bound", Value: "list", Counter: &s.fullList},
 		{Name: full, Help: fullHelp, Label: "bound", Value: "replica", Counter: &s.fullReplica},
 		{Name: full, Help: fullHelp, Label: "bound", Value: "cluster", Counter: &s.fullCluster},

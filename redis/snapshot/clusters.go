@@ -122,12 +122,17 @@ func (r *Reader) read(ctx context.Context, ids []key.Cluster) ([]ClusterInfo, er
 	}
 	out := make([]ClusterInfo, len(ids))
 	for i, id := range ids {
-		if err := errors.Join(agents[i].Err(), metas[i].Err()); err != nil {
-			r.cfg.Logger.WarnContext(ctx, "a key of a cluster cannot be read", "cluster", id, "error", err)
+		// Behind a key of the wrong type, the pipeline's error, may be one of the network.
+		if err := errors.Join(batchError(agents[i].Err()), batchError(metas[i].Err())); err != nil {
+			return nil, fmt.Errorf("read clusters: %w", err)
+		}
+		if err := agents[i].Err(); err != nil {
+			r.cfg.Logger.WarnContext(ctx, "the agents of a cluster cannot be read", "cluster", id, "error", err)
 		}
 		info := ClusterInfo{ID: id, Agents: r.parseAgents(ctx, id, agents[i].Val())}
-		if err := r.parseMeta(&info, metas[i].Val()); err != nil {
+		if err := errors.Join(metas[i].Err(), r.parseMeta(&info, metas[i].Val())); err != nil {
 			r.cfg.Logger.WarnContext(ctx, "the meta of a cluster cannot be read", "cluster", id, "error", err)
+			info.unreadable = true
 		}
 		info.judge(r.clients.Clock(id).Now())
 		out[i] = info

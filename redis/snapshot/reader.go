@@ -99,7 +99,7 @@ func (r *Reader) section(ctx context.Context, c key.Cluster, name model.Section)
 		beats = p.HVals(ctx, c.Agents())
 		return nil
 	})
-	if err := errors.Join(batchError(err), conn.Unavailable(meta.Err())); err != nil {
+	if err := errors.Join(batchError(err), conn.Unavailable(meta.Err()), batchError(beats.Err())); err != nil {
 		return Section{}, fmt.Errorf("read section: %w", err)
 	}
 	m := metaOf(fields, meta.Val())

@@ -22,6 +22,8 @@ const (
 	// SnapshotLost: it should be there; Redis was emptied or has evicted it. The
 	// next publish brings it back.
 	SnapshotLost State = "lost"
+	// SnapshotUnreadable: something is there that this build cannot read.
+	SnapshotUnreadable State = "unreadable"
 )
 
 // judge sets LastSeen, Status, State, LastPublishedAt and ExpiredAt.
@@ -69,6 +71,8 @@ func (c *ClusterInfo) judgeSnapshot(now time.Time) {
 		}
 	}
 	switch {
+	case c.unreadable:
+		c.State = SnapshotUnreadable
 	case !c.LastPublishedAt.IsZero() && now.Sub(c.LastPublishedAt).Abs() > ttl:
 		// A publish in the future was stamped before Redis's clock was set back.
 		c.State, c.ExpiredAt = SnapshotExpired, earlier(c.LastPublishedAt.Add(ttl), now)
@@ -98,6 +102,8 @@ func (c *ClusterInfo) missing() *fault.Error {
 	case c.State == SnapshotExpired:
 		return fault.New(fault.SnapshotExpired, "the snapshot of cluster %s expired at %s; its agent last wrote at %s",
 			c.ID, stamp(c.ExpiredAt), stamp(c.LastPublishedAt))
+	case c.State == SnapshotUnreadable:
+		return fault.New(fault.StoreUnavailable, "the snapshot of cluster %s cannot be read by this build", c.ID)
 	case c.State == SnapshotLost:
 		return fault.New(fault.NotReady, "Redis lost the snapshot of cluster %s; the next publish of its agent brings it back", c.ID)
 	default:

@@ -55,6 +55,15 @@ func TestStates(t *testing.T) {
 			state{snapshot.Stale, snapshot.SnapshotExpired, 2 * time.Minute}},
 		"Redis lost it": {func(r *rig) { r.putBeat(cluster, "a1", 0, ago(r, interval)) },
 			state{snapshot.Stale, snapshot.SnapshotLost, 0}},
+		"a newer agent writes it": {func(r *rig) {
+			r.putBeat(cluster, "a1", 0, ago(r, 0))
+			r.publish(r.writer(nil), good(r.t, "a", 1))
+			r.do(r.admin.HSet(r.t.Context(), cluster.Meta(), key.MetaSchema, "7"))
+		}, state{snapshot.Stale, snapshot.SnapshotUnreadable, 0}},
+		"its meta is no hash": {func(r *rig) {
+			r.putBeat(cluster, "a1", 0, ago(r, 0))
+			r.do(r.admin.Set(r.t.Context(), cluster.Meta(), "x", 0))
+		}, state{snapshot.Stale, snapshot.SnapshotUnreadable, 0}},
 		"only the list knows it": {func(r *rig) {
 			r.putScore(float64(r.clients.Now().Add(-time.Hour).UnixMilli()))
 		}, state{snapshot.Offline, snapshot.SnapshotExpired, time.Hour}},

@@ -94,7 +94,8 @@ type ClusterInfo struct {
 	// Sections by name; empty when there is no snapshot.
 	Sections map[model.Section]SectionMeta
 
-	interval time.Duration // between publishes
+	interval   time.Duration // between publishes
+	unreadable bool          // what meta says
 }
 
 // AgentInfo is an agent's last beat.
