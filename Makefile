@@ -13,10 +13,13 @@ SETUP := loadtest/setup.sh
 # Of the random cases that are held against PromQL: the same in every run of
 # make test, others in every run of make fuzz.
 SEED ?= 1
+# Sizes of make bench-collect, and how often each is measured.
+NODES ?= 10,100,1000
+RUNS  ?= 5
 DURATION ?= 10m
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-faults soak test-race bench build lint fmt verify fuzz golden clean
+.PHONY: help demo test test-faults soak test-race bench bench-collect build lint fmt verify fuzz golden clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +52,10 @@ test-race: ## run the tests of the concurrent parts under the race detector (nee
 bench: ## run the benchmarks; ratios are measured in one run
 	@$(SETUP) test
 	go test -run '^$$' -bench . ./...
+
+bench-collect: ## what a collection costs at 10, 100 and 1,000 nodes, beside the naive way and the bound (half an hour)
+	@$(SETUP) test
+	go test -count=1 -timeout 3h ./loadtest/bench -run '^TestCollect$$' -print -nodes $(NODES) -runs $(RUNS) -services 50 -spans 200
 
 build: ## build the binaries into bin/
 	@mkdir -p bin

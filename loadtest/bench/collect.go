@@ -1,0 +1,197 @@
+package bench
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/atlhyper/observe/agent/clickhouse"
+	"github.com/atlhyper/observe/shared/model"
+)
+
+// Line is a row of the table: what one way of reading costs, the median of the
+// runs.
+type Line struct {
+	Name string
+	Cost
+}
+
+// Result is what was measured with one number of nodes.
+type Result struct {
+	Nodes int
+	// Sections of a round, each in a round of its own.
+	Sections []Line
+	// Round is all of them in one, side by side as the agent collects them.
+	Round Cost
+	// Naive is a set of statements for each node; all that is not about nodes is
+	// read as we do.
+	Naive Cost
+	// NaiveSample is how many nodes were asked for it; the rest is scaled.
+	NaiveSample int
+	// Bound is two bare scans of the window, Needed the same of only the metrics
+	// that panels show.
+	Bound, Needed Cost
+	// Cycles is what the agent's process did.
+	Cycles Report
+	// Load is the machine's load average at the end; "" where it does not say.
+	Load string
+}
+
+// Plan says what is measured.
+type Plan struct {
+	DSN   string // of the filled database, over HTTP
+	Until time.Time
+	Nodes int
+	// Runs are how often each is measured.
+	Runs int
+	// NaiveNodes is how many nodes the naive way is measured with where there are
+	// more than 100; what it costs for all of them is scaled.
+	NaiveNodes int
+}
+
+// rateWindow is that of the agent.
+const rateWindow = 5 * time.Minute
+
+// Measure measures everything but the agent's process. Each run measures all
+// ways one after the other, so that what disturbs the machine disturbs all.
+func (p Plan) Measure(ctx context.Context) (_ Result, err error) {
+	address, err := databaseURL(p.DSN)
+	if err != nil {
+		return Result{}, err
+	}
+	store, err := clickhouse.Open(clickhouse.Config{DSN: p.DSN})
+	if err != nil {
+		return Result{}, err
+	}
+	defer func() { err = cmp.Or(err, store.Close()) }()
+	var (
+		s       = server{address, &http.Client{}}
+		w       = window{p.Until.Add(-rateWindow), p.Until}
+		sample  = p.Nodes
+		naive   = make([]Cost, 0, p.Runs)
+		bounds  = make([]Cost, 0, p.Runs)
+		needed  = make([]Cost, 0, p.Runs)
+		rounds  = make([]Cost, 0, p.Runs)
+		byTable = make(map[model.Section][]Cost)
+	)
+	if sample > 100 {
+		sample = min(sample, p.NaiveNodes)
+	}
+	for range p.Runs {
+		for _, m := range []struct {
+			to   *[]Cost
+			read func() (Cost, error)
+		}{
+			{&bounds, func() (Cost, error) { return s.bound(ctx, w, true) }},
+			{&needed, func() (Cost, error) { return s.bound(ctx, w, false) }},
+			{&rounds, func() (Cost, error) { return p.round(ctx, store) }},
+			{&naive, func() (Cost, error) { return s.naive(ctx, sample, w) }},
+		} {
+			cost, err := m.read()
+			if err != nil {
+				return Result{}, err
+			}
+			*m.to = append(*m.to, cost)
+		}
+		for _, section := range sectionNames() {
+			cost, err := p.section(ctx, store, section)
+			if err != nil {
+				return Result{}, err
+			}
+			byTable[section] = append(byTable[section], cost)
+		}
+	}
+	r := Result{
+		Nodes: p.Nodes, NaiveSample: sample, Round: medianCost(rounds), Bound: medianCost(bounds), Needed: medianCost(needed),
+		Naive: medianCost(naive).times(float64(p.Nodes) / float64(sample)),
+	}
+	for _, section := range sectionNames() {
+		line := Line{string(section), medianCost(byTable[section])}
+		r.Sections = append(r.Sections, line)
+		if section == model.SectionTracesTopology || section == model.SectionSLOSummary {
+			r.Naive = r.Naive.plus(line.Cost)
+		}
+	}
+	r.Load = load()
+	return r, nil
+}
+
+// load is the machine's load average over 1, 5 and 15 minutes.
+func load() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	return strings.Join(strings.Fields(string(text))[:3], " ")
+}
+
+func sectionNames() []model.Section {
+	return []model.Section{
+		model.SectionMetricsSummary, model.SectionMetricsNodes, model.SectionTracesServices, model.SectionTracesTopology,
+		model.SectionSLOSummary, model.SectionSLOIngress, model.SectionSLOServices, model.SectionSLOEdges, model.SectionOverview,
+	}
+}
+
+// medianCost is the one with the median time.
+func medianCost(list []Cost) Cost {
+	sorted := slices.SortedFunc(slices.Values(list), func(a, b Cost) int { return cmp.Compare(a.Took, b.Took) })
+	return sorted[len(sorted)/2]
+}
+
+// section reads one section by itself.
+func (p Plan) section(ctx context.Context, store *clickhouse.Store, name model.Section) (Cost, error) {
+	began := time.Now()
+	r := store.Round(ctx, p.Until)
+	if err := collect(r, name); err != nil {
+		return Cost{}, fmt.Errorf("%s: %w", name, err)
+	}
+	reads := r.Reads(name)
+	return Cost{reads.Statements, reads.Rows, reads.Bytes, time.Since(began)}, nil
+}
+
+// round reads all sections side by side.
+func (p Plan) round(ctx context.Context, store *clickhouse.Store) (Cost, error) {
+	began := time.Now()
+	r := store.Round(ctx, p.Until)
+	errs := make(chan error, len(sectionNames()))
+	for _, name := range sectionNames() {
+		go func() { errs <- collect(r, name) }()
+	}
+	var first error
+	for range sectionNames() {
+		first = cmp.Or(first, <-errs)
+	}
+	reads := r.TotalReads()
+	return Cost{reads.Statements, reads.Rows, reads.Bytes, time.Since(began)}, first
+}
+
+func collect(r *clickhouse.Round, name model.Section) (err error) {
+	switch name {
+	case model.SectionMetricsSummary:
+		_, err = r.MetricsSummary()
+	case model.SectionMetricsNodes:
+		_, err = r.MetricsNodes()
+	case model.SectionTracesServices:
+		_, err = r.TracesServices()
+	case model.SectionTracesTopology:
+		_, err = r.TracesTopology()
+	case model.SectionSLOSummary:
+		_, err = r.SLOSummary()
+	case model.SectionSLOIngress:
+		_, err = r.SLOIngress()
+	case model.SectionSLOServices:
+		_, err = r.SLOServices()
+	case model.SectionSLOEdges:
+		_, err = r.SLOEdges()
+	case model.SectionOverview:
+		_, err = r.Overview()
+	default:
+		err = fmt.Errorf("there is no section %s", name)
+	}
+	return err
+}
