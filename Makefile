@@ -16,10 +16,13 @@ SEED ?= 1
 # Sizes of make bench-collect, and how often each is measured.
 NODES ?= 10,100,1000
 RUNS  ?= 5
+# Sizes of make bench-detail.
+SPANS   ?= 15000000
+SAMPLES ?= 50000000
 DURATION ?= 10m
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-faults soak test-race bench bench-collect build lint fmt verify fuzz golden clean
+.PHONY: help demo test test-faults soak test-race bench bench-collect bench-detail build lint fmt verify fuzz golden clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +59,10 @@ bench: ## run the benchmarks; ratios are measured in one run
 bench-collect: ## what a collection costs at 10, 100 and 1,000 nodes, beside the naive way and the bound (half an hour)
 	@$(SETUP) test
 	go test -count=1 -timeout 3h ./loadtest/bench -run '^TestCollect$$' -print -nodes $(NODES) -runs $(RUNS) -services 50 -spans 200
+
+bench-detail: ## what share of 15 million spans and 50 million samples the detail queries read; fails over 5% (half an hour)
+	@$(SETUP) test
+	go test -count=1 -timeout 3h ./loadtest/bench/detail -run '^TestDetail$$' -print -targets -nodes 10 -runs $(RUNS) -spans $(SPANS) -samples $(SAMPLES)
 
 build: ## build the binaries into bin/
 	@mkdir -p bin
