@@ -121,6 +121,8 @@ func (d *dialect) value(column, name string) string {
 		return "`" + materialized + name + "`"
 	case d.json(column):
 		return "ifNull(toString(" + column + ".`" + name + "`), '')"
+	case strings.Contains(d.types[column], "Nullable("): // a custom map
+		return "ifNull(" + column + "['" + name + "'], '')"
 	}
 	return column + "['" + name + "']"
 }
@@ -153,7 +155,7 @@ func (d *dialect) hasAttribute(column, key string) string {
 	if d.json(column) {
 		return "has(JSONAllPaths(" + column + "), " + key + ")"
 	}
-	return column + "[" + key + "] != ''"
+	return "ifNull(" + column + "[" + key + "], '') != ''"
 }
 
 // whole of a table that nobody has looked at fails on the server where it is
@@ -162,8 +164,8 @@ func (d *dialect) whole(column string) string {
 	switch {
 	case d.json(column):
 		return "toJSONString(" + column + ")"
-	case d.types == nil:
-		return "CAST(" + column + ", 'Map(String, String)')"
+	case d.types == nil, strings.Contains(d.types[column], "Nullable("):
+		return "CAST(mapFilter((k, v) -> v IS NOT NULL, " + column + "), 'Map(String, String)')"
 	}
 	return column
 }
@@ -172,8 +174,8 @@ func (d *dialect) wholes(column string) string {
 	switch {
 	case d.json(column):
 		return "arrayMap(attributes -> toJSONString(attributes), `" + column + "`)"
-	case d.types == nil:
-		return "CAST(`" + column + "`, 'Array(Map(String, String))')"
+	case d.types == nil, strings.Contains(d.types[column], "Nullable("):
+		return "CAST(arrayMap(m -> mapFilter((k, v) -> v IS NOT NULL, m), `" + column + "`), 'Array(Map(String, String))')"
 	}
 	return "`" + column + "`"
 }
@@ -182,7 +184,7 @@ func (d *dialect) element(column, index, name string) string {
 	if d.json(column) {
 		return "ifNull(toString(arrayElement(`" + column + "`.`" + name + "`, " + index + ")), '')"
 	}
-	return "`" + column + "`[" + index + "]['" + name + "']"
+	return "ifNull(`" + column + "`[" + index + "]['" + name + "'], '')"
 }
 
 // nanoseconds is the time of a column of the exporter's, DateTime64, or of a

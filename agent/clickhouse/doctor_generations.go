@@ -159,6 +159,17 @@ func (c columnTypes) wrapped() []string {
 	return names
 }
 
+// unread are columns of attributes that are neither of type Map nor JSON.
+func (c columnTypes) unread() []string {
+	var names []string
+	for _, name := range []string{"ResourceAttributes", "SpanAttributes", "LogAttributes", "Attributes"} {
+		if c.has(name) && !c.is(name, "Map") && !c.is(name, "JSON") {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 func tracesMadeBy(c columnTypes) string {
 	switch {
 	case c.json():

@@ -185,6 +185,10 @@ func (d *doctor) judgeTables(ctx context.Context) {
 		if t.types.json() {
 			d.find(Note, t.Name, "its attributes are of type JSON: they are read as text, lists as JSON, objects in them as names with dots", "")
 		}
+		if columns := t.types.unread(); len(columns) > 0 {
+			d.find(Problem, t.Name, "attributes are read from columns of type Map or JSON, which these are not: "+strings.Join(columns, ", "),
+				"make them maps, or name another table with "+k.flag)
+		}
 		if columns := t.types.wrapped(); len(columns) > 0 {
 			d.find(Note, t.Name, "columns that may be NULL or are enums are read as text and numbers, without an index on them: "+strings.Join(columns, ", "), "")
 		}

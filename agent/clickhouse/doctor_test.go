@@ -448,6 +448,16 @@ func TestDoctorOfDistributedAndOwnTables(t *testing.T) {
 		t.Errorf("spans %+v", v)
 	}
 	wantFinding(t, g, Note, "otel_logs", "NULL", "Body, ScopeName, ServiceName")
+	own := newDatabase(t)
+	own.create("traces_custom")
+	own.fill("otel_traces", newest)
+	own.exec("CREATE TABLE otel_logs ENGINE = MergeTree ORDER BY Timestamp AS SELECT * REPLACE (toJSONString(LogAttributes) AS LogAttributes) FROM " + newest.name + ".otel_logs")
+	found := own.store().Diagnose(t.Context())
+	wantState(t, found, Filled, "traces.services", "traces.topology", detailTraces, detailTrace)
+	wantFinding(t, found, Problem, "otel_logs", "LogAttributes", "Map or JSON", "--logs-table")
+	if found.OK || found.Spans.Looked != 2 || !slices.Equal(found.Spans.Kinds, []string{"Client", "Server"}) {
+		t.Errorf("OK %v, spans %+v", found.OK, found.Spans)
+	}
 	wantState(t, g, Filled, "traces.services", "traces.topology", detailTraces, detailTrace, detailLogs)
 	if text := doctorText(t, g); !strings.Contains(text, "Distributed over") || !g.OK {
 		t.Errorf("OK %v: %s", g.OK, text)

@@ -106,8 +106,14 @@ func (d testDatabase) fill(table string, from testDatabase) {
 		switch {
 		case strings.HasPrefix(kind, "JSON"):
 			column = asJSON(column)
+		case strings.HasPrefix(kind, "Array(Map("):
+			column = "CAST(" + column + ", '" + kind + "')"
 		case strings.HasPrefix(kind, "Array(JSON"):
 			column = "arrayMap(m -> " + asJSON("m") + ", " + column + ")"
+		case strings.HasPrefix(kind, "Map(") && strings.Contains(kind, "Nullable("):
+			column = "CAST(" + column + ", '" + kind + "')"
+			// A value that is NULL is none.
+			column = "mapConcat(" + column + ", map('null', CAST(NULL, 'Nullable(String)')))"
 		case strings.Contains(kind, "Nullable(String"):
 			column = "nullIf(" + column + ", '')"
 		case strings.Contains(kind, "Nullable("):

@@ -7,7 +7,7 @@ CREATE TABLE otel_logs
     SeverityNumber Nullable(Int32),
     ServiceName LowCardinality(Nullable(String)),
     Body Nullable(String),
-    ResourceAttributes Map(String, String),
+    ResourceAttributes Map(String, Nullable(String)),
     ScopeName Nullable(String),
     LogAttributes Map(String, String),
     Tenant String DEFAULT 'one'
