@@ -38,12 +38,12 @@ func (d *doctor) trySLO(ctx context.Context) {
 	ingress, services, edges := traffic.ingressRows(), traffic.serviceRows(), traffic.edgeRows()
 	ingressVerdict := d.judgeTraffic(areaIngress, len(ingress), len(traffic.ingress), "service", unusedIngress())
 	if n := count(ingress, func(s model.IngressSLO) bool { return s.P99Ms == 0 }); n > 0 {
-		ingressVerdict.Missing = append(ingressVerdict.Missing, d.withoutLatency(areaIngress, n, len(ingress)))
+		ingressVerdict.Missing = append(ingressVerdict.Missing, withoutLatency(n, len(ingress)))
 	}
 	serviceVerdict := d.judgeTraffic(areaMesh, len(services), len(traffic.services), "service", unusedMesh())
 	edgeVerdict := d.judgeTraffic(areaMesh, len(edges), len(traffic.edges), "edge", unusedMesh())
 	if n := count(services, func(s model.MeshService) bool { return s.P99Ms == 0 }); n > 0 {
-		serviceVerdict.Missing = append(serviceVerdict.Missing, d.withoutLatency(areaMesh, n, len(services)))
+		serviceVerdict.Missing = append(serviceVerdict.Missing, withoutLatency(n, len(services)))
 	}
 	if serviceVerdict.State == Unreadable && len(traffic.edges) > 0 {
 		serviceVerdict.Text = "only callers report: the callees' side (Linkerd inbound, Istio reporter=destination) is not there"
@@ -69,14 +69,8 @@ func count[T any](list []T, is func(T) bool) int {
 	return n
 }
 
-// withoutLatency says that n services have no latency. Durations that are there
-// all the same could not be read.
-func (d *doctor) withoutLatency(a area, n, of int) string {
-	for _, s := range d.out.Sources {
-		if s.area == a && s.Latency == d.cfg.Tables.ExpHistogram {
-			d.find(Problem, s.Name, "its durations in "+s.Latency+" could not be read", "send them as classic histograms, with explicit bounds")
-		}
-	}
+// withoutLatency says that n services have no latency.
+func withoutLatency(n, of int) string {
 	return fmt.Sprintf("latency of %d of %s: needs the source's histogram of durations", n, number(of, "service"))
 }
 

@@ -63,6 +63,13 @@ func TestExponentialHistogramsAreASource(t *testing.T) {
 	t.Parallel()
 	s, _ := testStore(t, traefikExponential())
 	checkExponentialIngress(t, s)
+	found := s.Diagnose(t.Context())
+	if len(found.Sources) != 1 || found.Sources[0].Latency != "otel_metrics_exponential_histogram" {
+		t.Errorf("the doctor finds %+v", found.Sources)
+	}
+	if says(found, Problem, "otel_metrics_exponential_histogram") || says(found, Warning, "durations") {
+		t.Errorf("the doctor says %+v", found.Findings)
+	}
 }
 
 // Tables of each generation of the exporter, and under the name of its README.
