@@ -373,3 +373,43 @@ func TestGlobalCostsNothing(t *testing.T) {
 		}
 	}
 }
+
+// Every table has a name of its own, in any database.
+func TestTablesOfOtherNames(t *testing.T) {
+	t.Parallel()
+	rows := richRows(t)
+	rows.Sums, rows.Gauges, rows.Histograms = olderRows().Sums, olderRows().Gauges, olderRows().Histograms
+	newest, elsewhere := newDatabase(t), newDatabase(t)
+	newest.exporterTables(rows)
+	elsewhere.exporterTables(rows)
+	want := answers(t, newest.store())
+	tables := DefaultTables()
+	for _, name := range []*string{
+		&tables.Traces, &tables.TraceIDs, &tables.Logs, &tables.Gauge, &tables.Sum, &tables.Histogram, &tables.ExpHistogram, &tables.Summary,
+	} {
+		if *name == tables.Traces {
+			elsewhere.exec("DROP TABLE otel_traces_trace_id_ts_mv") // it knows the table by its name
+		}
+		elsewhere.exec("RENAME TABLE " + *name + " TO own_" + *name)
+		*name = elsewhere.name + ".own_" + *name
+	}
+	// The connection's own database has none of them.
+	s, err := Open(Config{DSN: engine.Server(t).DSN(newDatabase(t).name), Tables: tables, Clock: func() time.Time { return testNow }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if diff := gocmp.Diff(want, answers(t, s), almost()); diff != "" {
+		t.Error(diff)
+	}
+	checkOlderRows(t, s, olderRows())
+	for _, k := range tableKinds(tables) {
+		if s.schema(t.Context()).types[k.signal] == nil {
+			t.Errorf("nothing is known of %s", k.name)
+		}
+	}
+}
