@@ -91,7 +91,7 @@ func TestRightsAreEnough(t *testing.T) {
 	for _, topology := range []conn.Topology{conn.Single, conn.Sentinel, conn.Cluster} {
 		t.Run(string(topology), func(t *testing.T) {
 			t.Parallel()
-			var servers []*redistest.Server
+			var servers, watchers []*redistest.Server
 			var url string
 			sentinels := conn.Auth{}
 			switch topology {
@@ -100,7 +100,7 @@ func TestRightsAreEnough(t *testing.T) {
 				servers, url = []*redistest.Server{s}, s.URL()
 			case conn.Sentinel:
 				s := redistest.StartSentinels(t)
-				servers, url = s.Servers, s.URL()
+				servers, watchers, url = s.Servers, s.Watchers, s.URL()
 				user, err := acl.SetSentinelUser("watcher", acl.Hash("watched"))
 				if err != nil {
 					t.Fatal(err)
@@ -131,8 +131,8 @@ func TestRightsAreEnough(t *testing.T) {
 			if err != nil {
 				t.Error(err)
 			}
-			for _, s := range servers {
-				for _, name := range []string{"agent", "master"} {
+			for _, s := range append(servers, watchers...) {
+				for _, name := range []string{"agent", "master", "watcher"} {
 					if list := refused(t, s.Client(t), name); len(list) > 0 {
 						t.Errorf("%s was refused %s", name, list)
 					}

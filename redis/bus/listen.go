@@ -6,8 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
+	"github.com/atlhyper/observe/redis/conn"
 	"github.com/atlhyper/observe/redis/key"
 )
 
@@ -33,33 +32,17 @@ func (c *Client) Run(ctx context.Context) error {
 
 // listen hears which replies are there. One subscription serves all clusters.
 func (c *Client) listen(ctx context.Context) {
-	pubsub := c.clients.Normal.PSubscribe(ctx, key.RepliesPattern(c.cfg.Replica))
-	defer func() {
-		if err := pubsub.Close(); err != nil {
-			c.cfg.Logger.DebugContext(ctx, "close the subscription to replies", "error", err)
-		}
-	}()
-	messages := pubsub.ChannelWithSubscriptions(redis.WithChannelSize(fetchBatch*fetchers), redis.WithChannelSendTimeout(time.Second))
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case message, ok := <-messages:
-			if !ok {
-				return
+	c.clients.Listen(ctx, conn.Subscription{
+		Patterns: []string{key.RepliesPattern(c.cfg.Replica)},
+		OnMessage: func(channel, id string) {
+			cluster, ok := key.ClusterOf(channel)
+			if ok && validateID(id) == nil {
+				c.fetcher.announce(ctx, cluster, id)
 			}
-			switch m := message.(type) {
-			case *redis.Subscription:
-				// New, or again after a cut: what was announced meanwhile was not heard.
-				c.fetcher.fetchAll(ctx)
-			case *redis.Message:
-				cluster, ok := key.ClusterOf(m.Channel)
-				if ok && validateID(m.Payload) == nil {
-					c.fetcher.announce(ctx, cluster, m.Payload)
-				}
-			}
-		}
-	}
+		},
+		// New, or again after a cut: what was announced meanwhile was not heard.
+		OnSubscribe: func() { c.fetcher.fetchAll(ctx) },
+	})
 }
 
 // sweep looks for replies whose announcement was lost, deletes those that were

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/atlhyper/observe/redis/beat"
 	"github.com/atlhyper/observe/redis/conn"
 	"github.com/atlhyper/observe/redis/key"
@@ -181,25 +179,13 @@ func (s *Server) tryHandBack(ctx context.Context) error {
 
 // listenForCancels stops commands that nobody waits for any more.
 func (s *Server) listenForCancels(ctx context.Context) {
-	pubsub := s.clients.Normal.Subscribe(ctx, s.cfg.Cluster.Cancels())
-	defer func() {
-		if err := pubsub.Close(); err != nil {
-			s.cfg.Logger.DebugContext(ctx, "close the subscription to cancels", "error", err)
-		}
-	}()
-	messages := pubsub.Channel(redis.WithChannelSendTimeout(time.Second))
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case m, ok := <-messages:
-			if !ok {
-				return
-			}
-			if validateID(m.Payload) == nil {
+	s.clients.Listen(ctx, conn.Subscription{
+		Channels: []string{s.cfg.Cluster.Cancels()},
+		OnMessage: func(_, id string) {
+			if validateID(id) == nil {
 				s.stats.canceled.Add(1)
-				s.ledger.cancel(m.Payload, time.Now().Add(s.cfg.MaxRuntime))
+				s.ledger.cancel(id, time.Now().Add(s.cfg.MaxRuntime))
 			}
-		}
-	}
+		},
+	})
 }

@@ -64,6 +64,7 @@ type Clients struct {
 	// interrupted pop loses what it popped.
 	blocking redis.UniversalClient
 
+	logger   *slog.Logger
 	topology Topology
 	clock    *Clock       // of the one primary
 	shards   *shardClocks // in Redis Cluster
@@ -92,6 +93,7 @@ func Open(cfg Config) (*Clients, error) {
 	c := &Clients{
 		Normal:   cfg.open(a, who, secure, pool{size: cfg.PoolSize, answer: cfg.Timeout, heedContexts: true}),
 		blocking: cfg.open(a, who, secure, pool{size: cfg.BlockingConns, answer: Block + cfg.Timeout}),
+		logger:   cfg.Logger,
 		topology: a.topology,
 	}
 	if cluster, ok := c.Normal.(*redis.ClusterClient); ok {

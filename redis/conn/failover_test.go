@@ -16,6 +16,8 @@ func serve(t *testing.T, p place) []*flow.Service {
 	for _, cluster := range []key.Cluster{"east", "west"} {
 		s, err := flow.Serve(t.Context(), flow.Config{
 			Cluster: cluster, Agent: p.open(t, "agent"), Master: p.open(t, "master"), Logger: logger(t),
+			// So that replies come by their announcements: subscriptions must come back too.
+			SweepInterval: time.Hour,
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -27,13 +28,24 @@ const eventsApart = time.Second
 // outside a cluster's own keys. Several masters may gather at the same time.
 // Failures are logged once and the next look tries again. It returns nil.
 func (r *Reader) Gather(ctx context.Context) error {
-	pubsub := r.clients.Normal.PSubscribe(ctx, key.EventsPattern)
-	events := pubsub.Channel(redis.WithChannelSize(eventsBuffer), redis.WithChannelSendTimeout(time.Millisecond))
-	defer func() {
-		if err := pubsub.Close(); err != nil {
-			r.cfg.Logger.Debug("close the subscription to events", "error", err)
-		}
-	}()
+	events := make(chan key.Cluster, eventsBuffer)
+	var listening sync.WaitGroup
+	defer listening.Wait()
+	listening.Go(func() {
+		r.clients.Listen(ctx, conn.Subscription{
+			Patterns: []string{key.EventsPattern},
+			OnMessage: func(channel, _ string) {
+				c, ok := key.ClusterOf(channel)
+				if !ok {
+					return
+				}
+				select {
+				case events <- c:
+				default:
+				}
+			},
+		})
+	})
 	ticker := time.NewTicker(r.cfg.GatherInterval)
 	defer ticker.Stop()
 	g := gatherer{
@@ -47,14 +59,8 @@ func (r *Reader) Gather(ctx context.Context) error {
 			return nil
 		case <-ticker.C:
 			g.look(ctx)
-		case event, ok := <-events:
-			if !ok {
-				events = nil
-				continue
-			}
-			if c, ok := key.ClusterOf(event.Channel); ok {
-				g.event(ctx, c)
-			}
+		case c := <-events:
+			g.event(ctx, c)
 		}
 	}
 }

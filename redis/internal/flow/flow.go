@@ -33,6 +33,9 @@ type Config struct {
 	Agent, Master *conn.Clients
 	// Patience is how long one command may take. 0 means a minute.
 	Patience time.Duration
+	// SweepInterval is between the master's looks for replies whose announcement was
+	// lost. 0 means 100 ms.
+	SweepInterval time.Duration
 	// Logger gets what they log.
 	Logger *slog.Logger
 }
@@ -87,6 +90,9 @@ func newFlow(cfg Config) (*flow, error) {
 	if cfg.Patience == 0 {
 		cfg.Patience = time.Minute
 	}
+	if cfg.SweepInterval == 0 {
+		cfg.SweepInterval = 100 * time.Millisecond
+	}
 	f := &flow{Config: cfg, hold: make(chan struct{})}
 	var err error
 	f.writer, err = snapshot.NewWriter(cfg.Agent, snapshot.WriterConfig{Cluster: cfg.Cluster, Instance: instance, Logger: cfg.Logger})
@@ -94,7 +100,7 @@ func newFlow(cfg Config) (*flow, error) {
 		return nil, err
 	}
 	f.reader = snapshot.NewReader(cfg.Master, snapshot.ReaderConfig{GatherInterval: 100 * time.Millisecond, Logger: cfg.Logger})
-	f.client, err = bus.NewClient(cfg.Master, bus.ClientConfig{Replica: replica, SweepInterval: 100 * time.Millisecond, Logger: cfg.Logger})
+	f.client, err = bus.NewClient(cfg.Master, bus.ClientConfig{Replica: replica, SweepInterval: cfg.SweepInterval, Logger: cfg.Logger})
 	if err != nil {
 		return nil, err
 	}
@@ -146,7 +152,8 @@ func (f *flow) leaveWork(ctx context.Context) error {
 
 func (f *flow) command(id string, left time.Duration) ([]byte, error) {
 	return codec.Encode(bus.Command{
-		V: bus.Version, ID: id, Kind: detail.KindNode, Params: params(), Replica: "m2",
+		// Other params: the result would be shared, and the master would fetch nothing.
+		V: bus.Version, ID: id, Kind: detail.KindNode, Params: codec.Raw{8}, Replica: "m2",
 		Deadline: f.Agent.Clock(f.Cluster).Now().Add(left).UnixMilli(),
 	})
 }
