@@ -141,7 +141,7 @@ func TestExponentialDelta(t *testing.T) {
 	e[1].Positive, e[2].Positive = []uint64{2, 4, 2}, []uint64{2, 4, 2}
 	stale := e[2]
 	stale.Flags, stale.Time = telemetry.FlagNoRecordedValue, testNow.Add(-sec)
-	rows.Exponentials = append(e, stale)
+	rows.Exponentials = append(rows.Exponentials, stale)
 	for i := range rows.Exponentials {
 		rows.Exponentials[i].Count, rows.Exponentials[i].Sum = 8, 3
 	}

@@ -158,13 +158,10 @@ func TestFactKeysOfMapsAreInAnyOrder(t *testing.T) {
 			t.Fatalf("%s: %d series, error %v; want one of 4 samples", statement, len(list), err)
 		}
 		inc := increments(list, fiveMinutes())[0]
-		got := 0.0
 		if inc.observed != nil {
-			got = inc.observed.count
-		} else {
-			got = inc.vector[0]
+			inc.vector = []float64{inc.observed.count}
 		}
-		checkNear(t, statement, got, increase)
+		checkNear(t, statement, inc.vector[0], increase)
 	}
 }
 

@@ -37,7 +37,7 @@ func chunkRows(q tableQuery) int64 {
 	case histogramSeries:
 		rows = 600_000
 	case exponentialSeries:
-		rows = 100_000
+		rows = 50_000
 	default:
 		rows = 2_000_000
 	}

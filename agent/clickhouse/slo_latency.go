@@ -189,7 +189,7 @@ type quantiles struct {
 // Exponential histograms alone are interpolated exponentially, as PromQL does
 // with native histograms; together with others linearly between their bounds.
 func (l *latency) quantiles() quantiles {
-	of := func(q float64) (float64, bool) { return 0, false }
+	of := func(float64) (float64, bool) { return 0, false }
 	if e, msPerUnit, ok := l.exponential(); ok {
 		of = func(q float64) (float64, bool) {
 			v, ok := e.quantile(q)
