@@ -107,6 +107,37 @@ func TestBytesInFlightAreBounded(t *testing.T) {
 	}
 }
 
+// Redis runs out of memory while a query runs: its reply is delivered all the same,
+// further requests are refused at once.
+func TestOutOfMemory(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	entered, goOn := make(chan struct{}), make(chan struct{})
+	_, _ = r.agent(bus.ServerConfig{Handle: func(ctx context.Context, cmd bus.Command) bus.Reply {
+		close(entered)
+		<-goOn
+		return echo(ctx, cmd)
+	}})
+	client := r.client(bus.ClientConfig{})
+	done := make(chan error, 1)
+	go func() {
+		_, err := client.Do(t.Context(), cluster, echoRequest(t, 1))
+		done <- err
+	}()
+	<-entered
+	r.do(r.admin.ConfigSet(t.Context(), "maxmemory", "1"))
+	_, err := client.Do(t.Context(), cluster, echoRequest(t, 2))
+	wantCode(t, err, fault.StoreUnavailable)
+	close(goOn)
+	if err := <-done; err != nil {
+		t.Errorf("what ran before: %v", err)
+	}
+	if left := r.list(cluster.Claimed("a1")); len(left) > 0 {
+		t.Errorf("%d commands are still claimed", len(left))
+	}
+	r.do(r.admin.ConfigSet(t.Context(), "maxmemory", "0"))
+}
+
 // What both ends count has names that Prometheus's linter likes, and adds up.
 func TestMetrics(t *testing.T) {
 	t.Parallel()

@@ -63,7 +63,10 @@ func (f *fetcher) run(ctx context.Context) {
 const fetchLua = `
 local raw = redis.pcall('LINDEX', KEYS[1], 0)
 if not raw then return {-2} end
-if type(raw) == 'table' then return {-1} end
+if type(raw) == 'table' then
+  if string.find(raw.err, 'WRONGTYPE', 1, true) then return {-1} end
+  return raw
+end
 if #raw > tonumber(ARGV[1]) then return {#raw} end
 return {#raw, raw}
 `

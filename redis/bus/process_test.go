@@ -241,3 +241,44 @@ func TestFrozenAgent(t *testing.T) {
 		t.Errorf("c1 was answered %d times", n)
 	}
 }
+
+// An agent process is told to end while it works: it answers what it has, leaves the
+// rest to another one, and ends without an error.
+func TestTerminatedAgent(t *testing.T) {
+	t.Parallel()
+	const commands = 1500
+	r := newRig(t)
+	count := r.tally()
+	first := r.process("a1")
+	redistest.Eventually(t, "the agent process beats", func() bool {
+		return r.admin.HExists(t.Context(), cluster.Agents(), "a1").Val()
+	})
+	client := r.client(bus.ClientConfig{})
+	failed := make(chan []error, 1)
+	go func() { failed <- flood(t, client, commands, 32) }()
+	redistest.Eventually(t, "it answers", func() bool { return client.Stats().Answered > commands/10 })
+	r.beats("a2")
+	_, _ = r.agent(bus.ServerConfig{Instance: "a2", Slots: 4, Handle: count.echo})
+	r.signal(first, syscall.SIGTERM)
+	for _, err := range <-failed {
+		t.Errorf("a request failed: %v", err)
+	}
+	redistest.Eventually(t, "all replies are announced", func() bool {
+		count.mu.Lock()
+		defer count.mu.Unlock()
+		return len(count.replies) == commands
+	})
+	count.mu.Lock()
+	defer count.mu.Unlock()
+	for id, times := range count.replies {
+		if times != 1 {
+			t.Errorf("%s was answered %d times", id, times)
+		}
+	}
+	if len(count.runs) == 0 || len(count.runs) == commands {
+		t.Errorf("the second agent ran %d of %d, want a part", len(count.runs), commands)
+	}
+	if left := r.list(cluster.Claimed("a1")); len(left) > 0 {
+		t.Errorf("it left with %d commands", len(left))
+	}
+}

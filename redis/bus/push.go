@@ -36,6 +36,7 @@ end
 if not live then return {#beats > 0 and 2 or 3, seconds, micros} end
 if KEYS[3] then
   local length = redis.pcall('STRLEN', KEYS[3])
+  if type(length) == 'table' and not string.find(length.err, 'WRONGTYPE', 1, true) then return length end
   if type(length) == 'number' and length > 0 and length <= tonumber(ARGV[5]) then
     return {5, seconds, micros, redis.call('GET', KEYS[3])}
   end

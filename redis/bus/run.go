@@ -116,6 +116,9 @@ func (s *Server) guarded(ctx context.Context, cmd Command) (reply Reply) {
 //	ARGV    reply, TTL of reply and mark in ms, command, instance, id, channel of the
 //	        replica or "", TTL of the result in ms
 //	result  {1 delivered | 0 answered before}
+//
+// LREM comes first: a script that has written may go on when Redis has run out of
+// memory, so that what was claimed before is answered then, too.
 const answerLua = `
 redis.call('LREM', KEYS[2], 0, ARGV[3])
 if not redis.call('SET', KEYS[3], ARGV[4], 'NX', 'PX', ARGV[2]) then return {0} end
