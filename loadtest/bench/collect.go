@@ -3,10 +3,12 @@ package bench
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -49,9 +51,11 @@ type Plan struct {
 	Nodes int
 	// Runs are how often each is measured.
 	Runs int
-	// NaiveNodes is how many nodes the naive way is measured with where there are
-	// more than 100; what it costs for all of them is scaled.
+	// NaiveNodes is how many nodes the naive way is measured with at most; what it
+	// costs for all of them is scaled.
 	NaiveNodes int
+	// ServerPID is the engine's process, whose processor time is measured too.
+	ServerPID int
 }
 
 // rateWindow is that of the agent.
@@ -72,16 +76,13 @@ func (p Plan) Measure(ctx context.Context) (_ Result, err error) {
 	var (
 		s       = server{address, &http.Client{}}
 		w       = window{p.Until.Add(-rateWindow), p.Until}
-		sample  = p.Nodes
+		sample  = min(p.Nodes, p.NaiveNodes)
 		naive   = make([]Cost, 0, p.Runs)
 		bounds  = make([]Cost, 0, p.Runs)
 		needed  = make([]Cost, 0, p.Runs)
 		rounds  = make([]Cost, 0, p.Runs)
 		byTable = make(map[model.Section][]Cost)
 	)
-	if sample > 100 {
-		sample = min(sample, p.NaiveNodes)
-	}
 	for range p.Runs {
 		for _, m := range []struct {
 			to   *[]Cost
@@ -92,14 +93,14 @@ func (p Plan) Measure(ctx context.Context) (_ Result, err error) {
 			{&rounds, func() (Cost, error) { return p.round(ctx, store) }},
 			{&naive, func() (Cost, error) { return s.naive(ctx, sample, w) }},
 		} {
-			cost, err := m.read()
+			cost, err := p.timed(m.read)
 			if err != nil {
 				return Result{}, err
 			}
 			*m.to = append(*m.to, cost)
 		}
 		for _, section := range sectionNames() {
-			cost, err := p.section(ctx, store, section)
+			cost, err := p.timed(func() (Cost, error) { return p.section(ctx, store, section) })
 			if err != nil {
 				return Result{}, err
 			}
@@ -143,6 +144,47 @@ func medianCost(list []Cost) Cost {
 	return sorted[len(sorted)/2]
 }
 
+// timed adds the processor time that the server used meanwhile.
+func (p Plan) timed(read func() (Cost, error)) (Cost, error) {
+	before, err := processorTime(p.ServerPID)
+	if err != nil {
+		return Cost{}, err
+	}
+	cost, err := read()
+	if err != nil {
+		return Cost{}, err
+	}
+	after, err := processorTime(p.ServerPID)
+	cost.Processor = after - before
+	return cost, err
+}
+
+// processorTime is what a process has used so far, as Linux counts it in
+// hundredths of a second; 0 elsewhere.
+func processorTime(pid int) (time.Duration, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if errors.Is(err, os.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("processor time: %w", err)
+	}
+	// The name in the second field may hold anything; utime and stime are the 14th
+	// and 15th.
+	_, rest, _ := strings.Cut(string(text), ") ")
+	var sum time.Duration
+	if fields := strings.Fields(rest); len(fields) > 12 {
+		for _, field := range fields[11:13] {
+			ticks, err := strconv.ParseInt(field, 10, 64)
+			if err != nil {
+				return 0, fmt.Errorf("processor time: %w", err)
+			}
+			sum += time.Duration(ticks) * 10 * time.Millisecond
+		}
+	}
+	return sum, nil
+}
+
 // section reads one section by itself.
 func (p Plan) section(ctx context.Context, store *clickhouse.Store, name model.Section) (Cost, error) {
 	began := time.Now()
@@ -151,7 +193,7 @@ func (p Plan) section(ctx context.Context, store *clickhouse.Store, name model.S
 		return Cost{}, fmt.Errorf("%s: %w", name, err)
 	}
 	reads := r.Reads(name)
-	return Cost{reads.Statements, reads.Rows, reads.Bytes, time.Since(began)}, nil
+	return Cost{Statements: reads.Statements, Rows: reads.Rows, Bytes: reads.Bytes, Took: time.Since(began)}, nil
 }
 
 // round reads all sections side by side.
@@ -167,7 +209,7 @@ func (p Plan) round(ctx context.Context, store *clickhouse.Store) (Cost, error) 
 		first = cmp.Or(first, <-errs)
 	}
 	reads := r.TotalReads()
-	return Cost{reads.Statements, reads.Rows, reads.Bytes, time.Since(began)}, first
+	return Cost{Statements: reads.Statements, Rows: reads.Rows, Bytes: reads.Bytes, Took: time.Since(began)}, first
 }
 
 func collect(r *clickhouse.Round, name model.Section) (err error) {

@@ -18,16 +18,19 @@ type Cost struct {
 	Rows       int64 // read from tables
 	Bytes      int64 // of them, uncompressed
 	Took       time.Duration
+	// Processor is the server's processor time: it says more than Took where others
+	// use the machine. 0 where it is not known.
+	Processor time.Duration
 }
 
 func (c Cost) plus(o Cost) Cost {
-	return Cost{c.Statements + o.Statements, c.Rows + o.Rows, c.Bytes + o.Bytes, c.Took + o.Took}
+	return Cost{c.Statements + o.Statements, c.Rows + o.Rows, c.Bytes + o.Bytes, c.Took + o.Took, c.Processor + o.Processor}
 }
 
 // times is n such costs.
 func (c Cost) times(n float64) Cost {
 	of := func(v int64) int64 { return int64(float64(v) * n) }
-	return Cost{of(c.Statements), of(c.Rows), of(c.Bytes), time.Duration(float64(c.Took) * n)}
+	return Cost{of(c.Statements), of(c.Rows), of(c.Bytes), time.Duration(of(int64(c.Took))), time.Duration(of(int64(c.Processor)))}
 }
 
 // server is asked without a driver between, so that the naive way and the bound
@@ -66,7 +69,7 @@ func (s server) ask(ctx context.Context, name string, v values) (Cost, error) {
 	if err := json.Unmarshal([]byte(res.Header.Get("X-ClickHouse-Summary")), &summary); err != nil {
 		return Cost{}, fmt.Errorf("%s: summary: %w", name, err)
 	}
-	return Cost{1, summary.Rows, summary.Bytes, time.Since(began)}, nil
+	return Cost{Statements: 1, Rows: summary.Rows, Bytes: summary.Bytes, Took: time.Since(began)}, nil
 }
 
 // window is the time that rates are taken over.
