@@ -20,6 +20,7 @@ import (
 	"github.com/atlhyper/observe/loadtest/chdb/chdbtest"
 	"github.com/atlhyper/observe/loadtest/fleet"
 	"github.com/atlhyper/observe/loadtest/telemetry"
+	"github.com/atlhyper/observe/loadtest/verify"
 	"github.com/atlhyper/observe/redis/redistest"
 	"github.com/atlhyper/observe/shared/detail"
 	"github.com/atlhyper/observe/shared/model"
@@ -94,6 +95,9 @@ func startEngine(t *testing.T) *engine {
 	return e
 }
 
+// maxConns bounds the agent's connections to the engine: the default.
+const maxConns = 16
+
 // stack is a cluster with a real agent on the engine, beside two simulated ones,
 // which must not notice.
 func (e *engine) stack(t *testing.T) (*stack, *wire) {
@@ -102,11 +106,12 @@ func (e *engine) stack(t *testing.T) (*stack, *wire) {
 	w := newWire(t, e.server.Addr)
 	s := newStack(t, plan{
 		redisURL: server.URL(), fleet: fleet.Config{Clusters: 2}, world: &still{id: "real", shown: map[string][]byte{}},
+		verify: verify.Config{Dashboards: 10, Details: 3}, // the embedded engine is no fast one
 	}, server.Client(t))
 	a, err := agent.New(agent.Config{
 		ClusterID: "real", Redis: server.URL(), Interval: interval,
 		ClickHouse: clickhouse.Config{
-			DSN: strings.Replace(e.server.DSN(e.database), e.server.Addr, w.addr(), 1), Clock: func() time.Time { return e.now },
+			DSN: strings.Replace(e.server.DSN(e.database), e.server.Addr, w.addr(), 1), Clock: func() time.Time { return e.now }, MaxConns: maxConns,
 		},
 	})
 	if err != nil {
@@ -114,6 +119,7 @@ func (e *engine) stack(t *testing.T) (*stack, *wire) {
 	}
 	s.background("the real agent", a.Run)
 	s.processes++
+	s.spare = 2 * maxConns // an idle HTTP connection has two
 	return s, w
 }
 

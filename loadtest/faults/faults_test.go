@@ -29,7 +29,10 @@ var (
 func TestMain(m *testing.M) {
 	zerolog.SetGlobalLevel(zerolog.Disabled) // toxiproxy's
 	conn.LibraryLog(slog.New(slog.DiscardHandler))
-	goleak.VerifyTestMain(m)
+	// toxiproxy leaves goroutines of connections behind that it cut.
+	const theirs = "github.com/Shopify/toxiproxy/v2"
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction(theirs+".(*ToxicLink).read"),
+		goleak.IgnoreAnyFunction(theirs+".(*ToxicLink).write"), goleak.IgnoreAnyFunction(theirs+"/toxics.(*ToxicStub).Run"))
 }
 
 // TestFaults runs every fault, several side by side: most of their time they wait.

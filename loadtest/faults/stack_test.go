@@ -45,6 +45,9 @@ type stack struct {
 	verifier *verify.Verifier
 	// processes of the product that this process runs, or what would be some.
 	processes int
+	// spare is how many goroutines more there may be: those of pooled connections to
+	// something else than Redis.
+	spare int
 	// admins look at each redis-server.
 	admins []*redis.Client
 }
@@ -165,7 +168,7 @@ const ready = 8 + 2
 // within tells whether nothing is more than it was, but for what pools keep ready.
 func (s *stack) within(now, base usage) bool {
 	return now.connections <= base.connections+ready*s.processes &&
-		now.goroutines <= base.goroutines+base.goroutines/10+10 && now.keys <= base.keys
+		now.goroutines <= base.goroutines+base.goroutines/10+10+s.spare && now.keys <= base.keys
 }
 
 // load runs the verified load until the returned function is called.

@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/atlhyper/observe/loadtest/fleet"
 	"github.com/atlhyper/observe/shared/detail"
 	"github.com/atlhyper/observe/shared/model"
@@ -186,24 +188,41 @@ func (v *Verifier) Total() (dashboards, details Counts) {
 // every cluster, every section fresh and collected after since, and a detail
 // answered. nil means that nothing is. The zero time accepts whatever is fresh.
 func (v *Verifier) Whole(ctx context.Context, since time.Time) error {
-	for _, master := range v.cfg.Masters {
-		for _, world := range v.cfg.Worlds {
-			for _, s := range fleet.Sections() {
-				a := v.section(ctx, master, world, s)
-				if a.wrong != nil {
-					return a.wrong
-				}
-				if a.code != OK {
-					return fmt.Errorf("%s of %s: %s: %s", s, world.Name(), a.code, a.sentence)
-				}
-				if !since.IsZero() && a.collectedAt.Before(since) {
-					return fmt.Errorf("%s of %s was collected %s before the time asked for", s, world.Name(), since.Sub(a.collectedAt))
-				}
-			}
-			if a := v.ask(ctx, master, world, v.next(world), v.cfg.Timeout); a.wrong != nil || a.code != OK {
-				return fmt.Errorf("a detail of %s: %s: %s %w", world.Name(), a.code, a.sentence, errors.Join(a.wrong))
-			}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(atOnce)
+	for _, world := range v.cfg.Worlds {
+		for _, master := range v.cfg.Masters {
+			group.Go(func() error { return v.whole(ctx, master, world, since) })
 		}
+	}
+	return group.Wait()
+}
+
+// atOnce is how many pairs of a replica and a cluster are looked at at a time.
+const atOnce = 8
+
+// whole looks at one cluster on one replica.
+func (v *Verifier) whole(ctx context.Context, master string, world World, since time.Time) error {
+	for _, s := range fleet.Sections() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		a := v.section(ctx, master, world, s)
+		switch {
+		case a.wrong != nil:
+			return a.wrong
+		case a.code != OK:
+			return fmt.Errorf("%s of %s: %s: %s", s, world.Name(), a.code, a.sentence)
+		case !since.IsZero() && a.collectedAt.Before(since):
+			return fmt.Errorf("%s of %s was collected %s before the time asked for", s, world.Name(), since.Sub(a.collectedAt))
+		}
+	}
+	a := v.ask(ctx, master, world, v.next(world), v.cfg.Timeout)
+	if a.wrong != nil {
+		return a.wrong
+	}
+	if a.code != OK {
+		return fmt.Errorf("a detail of %s: %s: %s", world.Name(), a.code, a.sentence)
 	}
 	return nil
 }
