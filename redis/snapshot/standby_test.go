@@ -3,10 +3,12 @@ package snapshot_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"github.com/atlhyper/observe/redis/beat"
 	"github.com/atlhyper/observe/redis/key"
 	"github.com/atlhyper/observe/redis/snapshot"
 )
@@ -21,6 +23,9 @@ func TestOneOfTwoAgentsPublishes(t *testing.T) {
 				r.t.Fatal(err)
 			}
 		},
+		"it is killed and its beat runs out": func(r *rig, _ *snapshot.Writer) {
+			r.putBeat(cluster, "a1", key.BeatExpiry+time.Second, beat.Beat{})
+		},
 		"it falls silent": func(r *rig, _ *snapshot.Writer) {
 			r.do(r.admin.HSet(r.t.Context(), cluster.Meta(), key.MetaAt, "1000"))
 		},
@@ -31,6 +36,7 @@ func TestOneOfTwoAgentsPublishes(t *testing.T) {
 			first := r.writer(nil)
 			second := r.writer(func(c *snapshot.WriterConfig) { c.Instance = "a2" })
 			r.publish(first, good(t, "a", "first"))
+			r.putBeat(cluster, "a1", 0, beat.Beat{})
 			for range 2 {
 				if p := r.publish(second, good(t, "a", "second")); !p.Standby || len(p.Written) > 0 {
 					t.Fatalf("the second agent published %+v", p)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/atlhyper/observe/redis/beat"
 	"github.com/atlhyper/observe/redis/conn"
 	"github.com/atlhyper/observe/redis/key"
 	"github.com/atlhyper/observe/shared/model"
@@ -72,7 +73,7 @@ type Published struct {
 	Bytes int
 	// Standby is true when nothing was written because another agent of the cluster
 	// publishes. It takes over when that one has been silent for
-	// key.LeaseIntervals, or at once when it left.
+	// key.LeaseIntervals, or at once when it left or its beat has run out.
 	Standby bool
 }
 
@@ -126,11 +127,11 @@ func NewWriter(clients *conn.Clients, cfg WriterConfig) (*Writer, error) {
 // of both and announces the publish, in one step; or nothing at all when Redis does
 // not hold what the writer believes it does (it was emptied, a key was evicted,
 // another agent published), or when another agent is the one that publishes: it did
-// less than a lease ago.
+// less than a lease ago, and its beat has not run out.
 //
-//	KEYS[1] snapshot  KEYS[2] meta
+//	KEYS[1] snapshot  KEYS[2] meta  KEYS[3] agents
 //	ARGV    channel, TTL in ms, schema, instance, lease in ms, last seq of this
-//	        writer, then four lists, each after its length:
+//	        writer, expiry of beats in ms, then four lists, each after its length:
 //	        name, hash   sections that must be there
 //	        name, value  sections to write; their <name>.seq becomes the new seq
 //	        field, value of meta to write
@@ -139,10 +140,11 @@ func NewWriter(clients *conn.Clients, cfg WriterConfig) (*Writer, error) {
 //	        else than expected; {-1} when another agent publishes
 //
 // seq is the largest of the last one plus 1, the writer's last one plus 1 and TIME
-// in ms, so it grows even when Redis forgot the last one. The event is "seq name name …", the sections whose
-// value changed; what meta says of the others may have changed too.
-const publishLua = `
-local arg = 6
+// in ms, so it grows even when Redis forgot the last one. The event is "seq name
+// name …", the sections whose value changed; what meta says of the others may have
+// changed too.
+const publishLua = beat.Lua + `
+local arg = 7
 local function list(width)
   local n, items = tonumber(ARGV[arg + 1]), {}
   arg = arg + 1
@@ -160,7 +162,9 @@ local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local holder = redis.call('HGET', KEYS[2], 'agent')
 if holder and holder ~= ARGV[4] then
   local silent = now - (tonumber(redis.call('HGET', KEYS[2], 'at') or '0') or 0)
-  if silent >= 0 and silent < tonumber(ARGV[5]) then return {-1} end
+  local beat = redis.call('HGET', KEYS[3], holder)
+  local dead = beat and not beat_live(beat, now, tonumber(ARGV[7]))
+  if silent >= 0 and silent < tonumber(ARGV[5]) and not dead then return {-1} end
 end
 
 local schema = redis.call('HGET', KEYS[2], 'schema')
@@ -241,7 +245,7 @@ func (w *Writer) send(ctx context.Context) (Published, error) {
 	p := w.plan()
 	clock := w.clients.Clock(w.cfg.Cluster)
 	sent := clock.Here()
-	result, err := w.publish.Run(ctx, w.clients.Normal, []string{w.cfg.Cluster.Snapshot(), w.cfg.Cluster.Meta()}, p.args()...)
+	result, err := w.publish.Run(ctx, w.clients.Normal, []string{w.cfg.Cluster.Snapshot(), w.cfg.Cluster.Meta(), w.cfg.Cluster.Agents()}, p.args()...)
 	if err != nil {
 		return Published{}, fmt.Errorf("publish: %w", err)
 	}
@@ -299,6 +303,7 @@ func (w *Writer) plan() *plan {
 		head: []any{
 			w.cfg.Cluster.Events(), ttl.Milliseconds(), key.SchemaVersion,
 			w.cfg.Instance, (w.cfg.Interval * key.LeaseIntervals).Milliseconds(), w.seq,
+			key.BeatExpiry.Milliseconds(),
 		},
 		clock: w.clients.Clock(w.cfg.Cluster), defaultInterval: w.cfg.Interval,
 	}
