@@ -73,16 +73,16 @@ func TestACLIntoRedisCLI(t *testing.T) {
 // Redis starts from an ACL file that is made of printed lines.
 func TestACLFile(t *testing.T) {
 	t.Parallel()
-	var lines string
+	var lines strings.Builder
 	for _, who := range []string{"--cluster=east", "--cluster=west", "--master"} {
 		out, _, err := runACL(t, "hunter2", who, "--format=aclfile", "--password-file=-")
 		if err != nil {
 			t.Fatal(err)
 		}
-		lines += out
+		lines.WriteString(out)
 	}
 	path := filepath.Join(t.TempDir(), "users.acl")
-	if err := os.WriteFile(path, []byte("user default on nopass ~* &* +@all\n"+lines), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte("user default on nopass ~* &* +@all\n"+lines.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	users, err := redistest.Start(t, redistest.WithArgs("--aclfile", path)).Client(t).ACLList(t.Context()).Result()

@@ -21,8 +21,11 @@ func (c Config) newClock(measure func(context.Context) (time.Time, error)) *Cloc
 // the time of the server that owns it, and servers' clocks differ.
 type shardClocks struct {
 	cluster *redis.ClusterClient
-	cfg     Config
-	unknown *Clock // while no server can be reached: this machine's time
+	// owner is the client of the server that owns a key, found with a time limit of
+	// its own: a clock is read where there is no context.
+	owner    func(name string) (*redis.Client, error)
+	newClock func(measure func(context.Context) (time.Time, error)) *Clock
+	unknown  *Clock // while no server can be reached: this machine's time
 
 	mu     sync.Mutex
 	shards map[string]*shard // by address
@@ -36,7 +39,12 @@ type shard struct {
 }
 
 func newShardClocks(cluster *redis.ClusterClient, cfg Config) *shardClocks {
-	s := &shardClocks{cluster: cluster, cfg: cfg, shards: make(map[string]*shard)}
+	s := &shardClocks{cluster: cluster, newClock: cfg.newClock, shards: make(map[string]*shard)}
+	s.owner = func(name string) (*redis.Client, error) {
+		ctx, cancel := context.WithTimeout(context.Background(), min(cfg.Timeout, clockWait))
+		defer cancel()
+		return cluster.MasterForKey(ctx, name)
+	}
 	s.unknown = cfg.newClock(func(ctx context.Context) (time.Time, error) {
 		node, err := cluster.MasterForKey(ctx, key.Clusters)
 		if err != nil {
@@ -60,9 +68,7 @@ func (s *shardClocks) of(name string) *Clock {
 	if wait {
 		return s.unknown
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), min(s.cfg.Timeout, clockWait))
-	defer cancel()
-	node, err := s.cluster.MasterForKey(ctx, name)
+	node, err := s.owner(name)
 	if err != nil {
 		s.mu.Lock()
 		s.failed = time.Now()
@@ -80,7 +86,7 @@ func (s *shardClocks) shard(node *redis.Client) *shard {
 	known := s.shards[address]
 	if known == nil {
 		known = &shard{}
-		known.clock = s.cfg.newClock(func(ctx context.Context) (time.Time, error) {
+		known.clock = s.newClock(func(ctx context.Context) (time.Time, error) {
 			return timeOf(ctx, known.node.Load())
 		})
 		s.shards[address] = known

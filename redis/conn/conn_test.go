@@ -164,12 +164,14 @@ func TestNothingIsRepeated(t *testing.T) {
 }
 
 func push(t *testing.T, p redis.Pipeliner) error {
+	t.Helper()
 	p.RPush(t.Context(), "{t}list", "x")
 	_, err := p.Exec(t.Context())
 	return err
 }
 
 func cutSingle(t *testing.T) (admin *redis.Client, cut *cutter, address string) {
+	t.Helper()
 	s := redistest.Start(t)
 	cut = newCutter(t, s.Addr())
 	return s.Client(t), cut, "redis://" + cut.addr
@@ -177,6 +179,7 @@ func cutSingle(t *testing.T) (admin *redis.Client, cut *cutter, address string) 
 
 // cutCluster is a cluster of one server that calls itself by the cutter's address.
 func cutCluster(t *testing.T) (admin *redis.Client, cut *cutter, address string) {
+	t.Helper()
 	s := redistest.Start(t, redistest.WithClusterMode())
 	cut = newCutter(t, s.Addr())
 	admin = s.Client(t)

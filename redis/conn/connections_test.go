@@ -26,18 +26,21 @@ const (
 // A thousand details that wait share few connections.
 func TestConnectionsOfAThousandDetails(t *testing.T) {
 	t.Parallel()
-	for name, start := range map[string]func() (string, []*redistest.Server){
-		"single": func() (string, []*redistest.Server) {
+	for name, start := range map[string]func(*testing.T) (string, []*redistest.Server){
+		"single": func(t *testing.T) (string, []*redistest.Server) {
+			t.Helper()
 			s := redistest.Start(t)
 			return s.URL(), []*redistest.Server{s}
 		},
-		"cluster": func() (string, []*redistest.Server) {
+		"cluster": func(t *testing.T) (string, []*redistest.Server) {
+			t.Helper()
 			c := redistest.StartCluster(t)
 			return c.URL(), c.Servers
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			url, servers := start()
+			t.Parallel()
+			url, servers := start(t)
 			p := place{url: url}
 			var admins []*redis.Client
 			for _, s := range servers {
@@ -170,6 +173,7 @@ type runs struct {
 }
 
 func run(t *testing.T) *runs {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	return &runs{t: t, ctx: ctx, cancel: cancel}
 }

@@ -155,14 +155,13 @@ func (a *address) parseHosts(list, path string) error {
 
 // hostPort splits and checks host, host:port, [v6] or [v6]:port.
 func hostPort(text, port string) (string, error) {
-	host, rest := text, ""
+	host := text
 	if i := strings.LastIndexByte(text, ':'); i >= 0 && !strings.HasSuffix(text, "]") {
-		host, rest = text[:i], text[i+1:]
-		n, err := strconv.ParseUint(rest, 10, 16)
+		host, port = text[:i], text[i+1:]
+		n, err := strconv.ParseUint(port, 10, 16)
 		if err != nil || n == 0 {
 			return "", errors.New("its port is not a number from 1 to 65535 (in a password write '/' as %2F, '@' as %40, '?' as %3F)")
 		}
-		port = rest
 	}
 	if v6, ok := strings.CutPrefix(host, "["); ok {
 		v6, ok = strings.CutSuffix(v6, "]")

@@ -3,6 +3,7 @@ package redistest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -96,7 +97,7 @@ func (c *Cluster) Whole() bool {
 				primaries++
 			}
 		}
-		role := s.info("replication")
+		role := s.replication()
 		inStep := strings.Contains(role, "master_link_status:up") || strings.Contains(role, "state=online")
 		if primaries != 3 || replicas != 3 || !inStep {
 			return false
@@ -122,26 +123,29 @@ func (c *Cluster) owner(key string) *Server {
 		if !s.running() {
 			continue
 		}
-		ranges, err := s.slots()
+		shards, err := s.shards()
 		if err != nil {
 			continue
 		}
-		for _, r := range ranges {
-			if slot < r.Start || slot > r.End || len(r.Nodes) == 0 {
+		for _, shard := range shards {
+			if !slices.ContainsFunc(shard.Slots, func(r redis.SlotRange) bool { return int(r.Start) <= slot && slot <= int(r.End) }) {
 				continue
 			}
-			// It must itself think so, too.
-			if owner := c.at(r.Nodes[0].Addr); owner != nil && owner.running() && strings.Contains(owner.info("replication"), "role:master") {
-				return owner
+			for _, node := range shard.Nodes {
+				// It must itself think so, too.
+				owner := c.on(max(node.Port, node.TLSPort))
+				if node.Role == "master" && owner != nil && owner.running() && strings.Contains(owner.replication(), "role:master") {
+					return owner
+				}
 			}
 		}
 	}
 	return nil
 }
 
-func (c *Cluster) at(addr string) *Server {
+func (c *Cluster) on(port int64) *Server {
 	for _, s := range c.Servers {
-		if s.Addr() == addr {
+		if int64(s.port) == port {
 			return s
 		}
 	}
@@ -177,7 +181,7 @@ func (c *Cluster) Replica(primary *Server) *Server {
 	var replica *Server
 	Eventually(c.t, "a replica follows "+primary.Addr(), func() bool {
 		for _, s := range c.running() {
-			if strings.Contains(s.info("replication"), fmt.Sprintf("master_port:%d\r\n", primary.port)) {
+			if strings.Contains(s.replication(), fmt.Sprintf("master_port:%d\r\n", primary.port)) {
 				replica = s
 				return true
 			}
@@ -220,7 +224,7 @@ func (c *Cluster) MoveSlot(key string, to *Server, between func()) {
 	}
 	id := to.id()
 	for _, s := range append([]*Server{to, from}, c.Servers...) {
-		if s.running() && strings.Contains(s.info("replication"), "role:master") {
+		if s.running() && strings.Contains(s.replication(), "role:master") {
 			c.must(s.do("CLUSTER", "SETSLOT", slot, "NODE", id))
 		}
 	}
@@ -265,8 +269,8 @@ func (s *Server) text(args ...any) string {
 	return text
 }
 
-func (s *Server) slots() ([]redis.ClusterSlot, error) {
+func (s *Server) shards() ([]redis.ClusterShard, error) {
 	c := s.newClient()
 	defer closing(s.t, c)
-	return c.ClusterSlots(context.Background()).Result()
+	return c.ClusterShards(context.Background()).Result()
 }

@@ -82,7 +82,7 @@ func (s *Sentinels) Whole() bool {
 		}
 	}
 	primary := s.primary()
-	return primary != nil && strings.Count(primary.info("replication"), "state=online") == 2
+	return primary != nil && strings.Count(primary.replication(), "state=online") == 2
 }
 
 // Primary is the server that the Sentinels call so now.
@@ -104,7 +104,7 @@ func (s *Sentinels) primary() *Server {
 		state := w.ask("SENTINEL", "master", PrimaryName)
 		for _, server := range s.Servers {
 			if server.Addr() == net.JoinHostPort(state["ip"], state["port"]) && server.running() &&
-				strings.Contains(server.info("replication"), "role:master") {
+				strings.Contains(server.replication(), "role:master") {
 				return server
 			}
 		}
@@ -157,11 +157,11 @@ func (s *Server) ask(args ...any) map[string]string {
 	return cmd.Val()
 }
 
-// info is a section of INFO; "" when it cannot be had.
-func (s *Server) info(section string) string {
+// replication is what INFO says of it; "" when it cannot be had.
+func (s *Server) replication() string {
 	c := s.newClient()
 	defer closing(s.t, c)
-	text, err := c.Info(context.Background(), section).Result()
+	text, err := c.Info(context.Background(), "replication").Result()
 	if err != nil {
 		return ""
 	}
@@ -169,6 +169,7 @@ func (s *Server) info(section string) string {
 }
 
 func closing(tb testing.TB, c *redis.Client) {
+	tb.Helper()
 	if err := c.Close(); err != nil {
 		tb.Errorf("redistest: close client: %v", err)
 	}
