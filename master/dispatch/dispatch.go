@@ -132,14 +132,18 @@ func (d *Dispatcher) run(ctx context.Context, req Request, params codec.Raw) ([]
 // collectedAt is when the agent answered, unless it says nothing credible: now.
 func (d *Dispatcher) collectedAt(reply bus.Reply) time.Time {
 	now := d.now()
-	if reply.At > now.Add(-maxAge).UnixMilli() && reply.At <= now.UnixMilli() {
+	if reply.At > now.Add(-maxAge).UnixMilli() && reply.At <= now.Add(clockSlack).UnixMilli() {
 		return time.UnixMilli(reply.At)
 	}
 	return now
 }
 
-// maxAge is more than any reply can be old: it was waited for, or shared.
-const maxAge = 5 * time.Minute
+const (
+	// maxAge is more than any reply can be old: it was waited for, or shared.
+	maxAge = 5 * time.Minute
+	// clockSlack is how far two measurements of Redis's clock may be apart.
+	clockSlack = 2 * time.Second
+)
 
 // refusal makes what came over the bus fit to be shown: an agent, which may be
 // newer than this master or hostile, can neither invent codes nor claim those
