@@ -19,6 +19,10 @@ const (
 	// atOnce is the longest time that is read without asking first how much there
 	// is in it.
 	atOnce = 2 * time.Hour
+	// atOnceOfOne is that of counters and gauges of one node or service: a day, and
+	// what rates need before it. Few rows are kept, and asking reads as many rows as
+	// there are to read.
+	atOnceOfOne = maxChunk + hour
 	// parallelChunks is how many statements about one table run side by side.
 	parallelChunks = 2
 	// hour is what the rows of a long window are counted by.
@@ -78,7 +82,7 @@ func (s *Store) readSeries(ctx context.Context, statement string, query seriesQu
 		q.maxRows = maxSeriesRows
 	}
 	chunks := []window{q.window}
-	if q.window.toMs-q.window.fromMs > atOnce.Milliseconds() {
+	if q.window.toMs-q.window.fromMs > unasked(q).Milliseconds() {
 		hours, err := s.countHours(ctx, q)
 		if err != nil {
 			return nil, err
@@ -106,6 +110,14 @@ func (s *Store) readSeries(ctx context.Context, statement string, query seriesQu
 		}
 	}
 	return all.list, nil
+}
+
+// unasked is the longest time that is read without asking how much there is in it.
+func unasked(q tableQuery) time.Duration {
+	if q.anyOf != nil && (q.statement == sumSeries || q.statement == gaugeSeries) {
+		return atOnceOfOne
+	}
+	return atOnce
 }
 
 func tooManySeries(limit int) error {

@@ -39,17 +39,23 @@ func TestStepsThatChunksCut(t *testing.T) {
 		Gauges: gauge(bootTime, r, pairs{}, -8*time.Minute, time.Minute, 1),
 	}
 	s, _ := testStore(t, rows)
-	rng := detail.NewRange(end.Add(-55*time.Hour), end)
-	var got model.NodeSeries
-	sent := statementsOf(t, s, func() { got = seriesOf(t, s, "10.0.0.1", "node_intr_total", rng, 3600) })
-	want := referenceRates(promOf(telemetry.Rows{Sums: rows.Sums}), "node_intr_total", where(), rng, time.Hour, time.Hour)
-	if len(want) != 55 {
-		t.Fatalf("the reference has %d points", len(want))
-	}
-	checkPoints(t, "hours", got.Points, want)
-	// One more looks for the node in the newest hour.
-	if sent[sumSeries] < 4 || sent["sum_hours"] != 1 {
-		t.Errorf("statements %v, want at least three chunks", sent)
+	prom := promOf(telemetry.Rows{Sums: rows.Sums})
+	// A search for the node in the newest hour sends one of each, too.
+	for hours, want := range map[int]map[string]int{
+		55: { // three chunks
+			"sum_hours": 1, "gauge_hours": 1, sumSeries: 4, gaugeSeries: 1,
+		},
+		24: {sumSeries: 2, gaugeSeries: 2}, // of a node a day is read at once
+	} {
+		rng := detail.NewRange(end.Add(-time.Duration(hours)*time.Hour), end)
+		var got model.NodeSeries
+		sent := statementsOf(t, s, func() { got = seriesOf(t, s, "10.0.0.1", "node_intr_total", rng, 3600) })
+		points := referenceRates(prom, "node_intr_total", where(), rng, time.Hour, time.Hour)
+		if len(points) != hours {
+			t.Fatalf("the reference has %d points of %d hours", len(points), hours)
+		}
+		checkPoints(t, "hours", got.Points, points)
+		checkEqual(t, "statements", sent, want)
 	}
 }
 
