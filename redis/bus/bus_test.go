@@ -27,6 +27,8 @@ type rig struct {
 	t      *testing.T
 	server *redistest.Server
 	admin  *redis.Client
+	// beatOnce has agents beat once, for tests in which their beats must not come back.
+	beatOnce bool
 }
 
 func newRig(t *testing.T) *rig {
@@ -75,14 +77,14 @@ func (r *rig) client(cfg bus.ClientConfig) *bus.Client {
 	return c
 }
 
-// agent is a running agent that has beaten once.
+// agent is a running agent that beats.
 func (r *rig) agent(cfg bus.ServerConfig) (s *bus.Server, stop func() error) {
 	r.t.Helper()
 	s = r.idle(cfg)
 	return s, r.run(s.Run)
 }
 
-// idle is an agent that has beaten and does not take commands yet.
+// idle is an agent that beats and does not take commands yet.
 func (r *rig) idle(cfg bus.ServerConfig) *bus.Server {
 	r.t.Helper()
 	cfg.Cluster = cluster
@@ -93,7 +95,11 @@ func (r *rig) idle(cfg bus.ServerConfig) *bus.Server {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	r.beat(cfg.Instance)
+	if r.beatOnce {
+		r.beat(cfg.Instance)
+	} else {
+		r.beats(cfg.Instance)
+	}
 	return s
 }
 

@@ -47,6 +47,7 @@ func TestClocksHoursApart(t *testing.T) {
 			if err := w.Beat(t.Context(), snapshot.Beat{}); err != nil {
 				t.Fatal(err)
 			}
+			r.run(func(ctx context.Context) error { return beatUntil(ctx, w) })
 			entered := make(chan time.Duration, 1)
 			agent, err := bus.NewServer(clients, bus.ServerConfig{Cluster: cluster, Instance: "a1",
 				Handle: func(ctx context.Context, cmd bus.Command) bus.Reply {
@@ -54,6 +55,7 @@ func TestClocksHoursApart(t *testing.T) {
 						deadline, _ := ctx.Deadline()
 						entered <- time.Until(deadline)
 						<-ctx.Done()
+						return bus.Refusal(fault.New(fault.Timeout, "it hung"))
 					}
 					return echo(ctx, cmd)
 				}})

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -122,7 +123,7 @@ func (r *rig) through(link *cut.Link, name string) *conn.Clients {
 	return c
 }
 
-// beats has an agent beat until the test ends.
+// beats has an agent beat until the test ends, also when Redis is away for a while.
 func (r *rig) beats(instance string) {
 	r.t.Helper()
 	w, err := snapshot.NewWriter(r.open("beat"), snapshot.WriterConfig{Cluster: cluster, Instance: instance})
@@ -132,7 +133,20 @@ func (r *rig) beats(instance string) {
 	if err := w.Beat(r.t.Context(), snapshot.Beat{Slots: 16}); err != nil {
 		r.t.Fatal(err)
 	}
-	r.run(func(ctx context.Context) error { return beatUntil(ctx, w) })
+	r.run(func(ctx context.Context) error {
+		ticker := time.NewTicker(time.Second)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-ticker.C:
+				if err := w.Beat(ctx, snapshot.Beat{Slots: 16}); err != nil && ctx.Err() == nil && !fault.Is(err, fault.StoreUnavailable) {
+					return err
+				}
+			}
+		}
+	})
 }
 
 // One in a hundred of Redis's answers to the agent does not arrive whole, nor does
@@ -175,7 +189,6 @@ func TestCutAnswersToTheMaster(t *testing.T) {
 	const requests = 2000
 	r := newRig(t)
 	count := r.tally()
-	r.beats("a1")
 	_, _ = r.agent(bus.ServerConfig{Handle: count.echo})
 	link := cut.New(t, r.server.Addr())
 	client, err := bus.NewClient(r.through(link, "master"), bus.ClientConfig{Replica: "m1"})
@@ -220,7 +233,6 @@ func TestAgentsComeAndGoUnderLoad(t *testing.T) {
 	client := r.client(bus.ClientConfig{})
 	start := func(generation int) (stop func() error) {
 		instance := fmt.Sprint("g", generation)
-		r.beats(instance)
 		_, stop = r.agent(bus.ServerConfig{Instance: instance, Slots: 4, Handle: count.echo})
 		return stop
 	}
@@ -304,7 +316,7 @@ func TestStoppingWaitsLoseNothing(t *testing.T) {
 func TestDoubledAndLateReplies(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.beat("a1")
+	r.beats("a1")
 	client := r.client(bus.ClientConfig{})
 	reply := func(cmd bus.Command, text string) {
 		r.do(r.admin.RPush(t.Context(), cluster.Reply(cmd.ID), encode(t, bus.Reply{V: bus.Version, ID: cmd.ID, Agent: "a1", Data: encode(t, text)})))

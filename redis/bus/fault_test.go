@@ -105,7 +105,7 @@ func (r *rig) fakeAgent() bus.Command {
 func TestLostAnnouncementIsFoundBySweep(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.beat("a1")
+	r.beats("a1")
 	client := r.client(bus.ClientConfig{SweepInterval: 10 * time.Millisecond})
 	got := make(chan bus.Reply, 1)
 	go func() {
@@ -126,7 +126,7 @@ func TestLostAnnouncementIsFoundBySweep(t *testing.T) {
 func TestHostileReplies(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.beat("a1")
+	r.beats("a1")
 	client := r.client(bus.ClientConfig{SweepInterval: 10 * time.Millisecond, MaxReplyBytes: 1000})
 	good := func(c bus.Command) bus.Reply { return bus.Reply{V: bus.Version, ID: c.ID, Agent: "a1", Data: c.Params} }
 	for name, tt := range map[string]struct {
@@ -317,6 +317,7 @@ func TestCommandsOfADeadAgentAreTakenBack(t *testing.T) {
 func TestRedisRestarts(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
+	r.beatOnce = true
 	_, _ = r.agent(bus.ServerConfig{Handle: echo})
 	client := r.client(bus.ClientConfig{})
 	if _, err := client.Do(t.Context(), cluster, echoRequest(t, 1)); err != nil {

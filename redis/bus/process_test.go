@@ -178,7 +178,6 @@ func TestKilledAgent(t *testing.T) {
 				return len(r.list(cluster.Claimed("a1"))) == len(ids)
 			})
 			if !alone {
-				r.beats("a2")
 				_, _ = r.agent(bus.ServerConfig{Instance: "a2", Handle: count.echo})
 			}
 			r.signal(first, syscall.SIGKILL)
@@ -218,7 +217,6 @@ func TestFrozenAgent(t *testing.T) {
 	r.do(r.admin.RPush(t.Context(), cluster.Commands(), r.command("c1", nil)))
 	redistest.Eventually(t, "the agent process holds the command", func() bool { return len(r.list(cluster.Claimed("a1"))) == 1 })
 	r.signal(frozen, syscall.SIGSTOP)
-	r.beats("a2")
 	_, _ = r.agent(bus.ServerConfig{Instance: "a2", Handle: count.echo})
 	later(t, "another agent answers", func() bool { return len(r.list(cluster.Reply("c1"))) > 0 })
 
@@ -257,7 +255,6 @@ func TestTerminatedAgent(t *testing.T) {
 	failed := make(chan []error, 1)
 	go func() { failed <- flood(t, client, commands, 32) }()
 	redistest.Eventually(t, "it answers", func() bool { return client.Stats().Answered > commands/10 })
-	r.beats("a2")
 	_, _ = r.agent(bus.ServerConfig{Instance: "a2", Slots: 4, Handle: count.echo})
 	r.signal(first, syscall.SIGTERM)
 	for _, err := range <-failed {

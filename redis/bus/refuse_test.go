@@ -54,7 +54,7 @@ func TestNoLiveAgentIsAnsweredAtOnce(t *testing.T) {
 func TestQueueAndWaitersAreBounded(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.beat("a1")
+	r.beats("a1")
 	client := r.client(bus.ClientConfig{MaxQueue: 3, MaxWaiters: 5, MaxClusterWaiters: 4})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 3)
@@ -95,7 +95,7 @@ func TestQueueAndWaitersAreBounded(t *testing.T) {
 func TestBadRequests(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.beat("a1")
+	r.beats("a1")
 	client := r.client(bus.ClientConfig{})
 	big := echoRequest(t, strings.Repeat("x", bus.MaxCommandBytes))
 	late, never := echoRequest(t, 1), echoRequest(t, 1)
