@@ -1,11 +1,14 @@
 // Package bus carries detail requests from masters to the agents of a cluster
 // and the replies back, over Redis lists.
 //
-//	master   script: is an agent live, is there room; RPUSH commands
+//	master   script: is an agent live, is there a finished reply to an equal request,
+//	         is there room; RPUSH commands
 //	agent    BLMOVE commands -> claimed:<instance>, a script drains more of them;
-//	         run; MULTI { RPUSH reply:<id>, LREM claimed, PUBLISH replies:<replica> }
-//	master   one subscription for all waits, LRANGE reply:<id>; a sweep each second
-//	         and on every subscription finds what was not announced
+//	         run; script: LREM claimed, RPUSH reply:<id> once, SET result:<hash>,
+//	         PUBLISH replies:<replica>
+//	master   one subscription for all waits, a script reads reply:<id> if it is not too
+//	         long; a sweep each second and on every subscription finds what was not
+//	         announced
 //
 // A command is in exactly one list until it is answered, so neither a cut
 // connection nor a killed agent loses it.
