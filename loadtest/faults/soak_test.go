@@ -95,11 +95,10 @@ func (s *stack) soak(w *wire, server *redistest.Server, admin *redis.Client) (ca
 			s.hold(15 * time.Second)
 			w.clean()
 		}},
-		{"10 % of connections reset for 10 s", func() {
+		{"10 % of connections killed each 500 ms for 10 s", func() {
 			for range 20 {
-				w.poison(toxic{"reset_peer", "downstream", 0.1, `{"timeout":0}`})
+				s.killClients(admin, 10)
 				s.hold(500 * time.Millisecond)
-				w.clean()
 			}
 		}},
 		{"Redis out of memory 10 s", func() { s.set(admin, "maxmemory", "1mb"); s.hold(10 * time.Second); s.set(admin, "maxmemory", "0") }},
@@ -117,6 +116,29 @@ func (s *stack) soak(w *wire, server *redistest.Server, admin *redis.Client) (ca
 	}
 	s.verifier.Begin("end")
 	return calm
+}
+
+// killClients has the server close every nth connection of agents and masters: at
+// this number of them a proxy could not keep up.
+func (s *stack) killClients(admin *redis.Client, nth int) {
+	s.t.Helper()
+	list, err := admin.ClientList(s.t.Context()).Result()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	n := 0
+	for line := range strings.Lines(list) {
+		id, _, found := strings.Cut(strings.TrimPrefix(line, "id="), " ")
+		if !found || !strings.Contains(line, "name=atlhyper-") {
+			continue
+		}
+		if n++; n%nth != 0 {
+			continue
+		}
+		if err := admin.ClientKillByFilter(s.t.Context(), "ID", id).Err(); err != nil {
+			s.t.Fatal(err)
+		}
+	}
 }
 
 // judge prints the counts and fails the test when they do not add up.
