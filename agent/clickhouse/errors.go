@@ -34,9 +34,14 @@ func hasCode(err error, codes ...int32) bool {
 // server's code and words, without the statement, addresses or the DSN. The
 // cause stays in the chain for logs. A cancelled context stays what it is.
 func chError(ctx context.Context, name string, err error) error {
-	var exception *clickhouse.Exception
+	var (
+		exception *clickhouse.Exception
+		known     *fault.Error
+	)
 	isException := errors.As(err, &exception)
 	switch {
+	case errors.As(err, &known): // of what was done with a row
+		return err
 	case errors.Is(ctx.Err(), context.Canceled):
 		return fmt.Errorf("clickhouse: %s: %w", name, context.Cause(ctx))
 	case errors.Is(ctx.Err(), context.DeadlineExceeded), errors.Is(err, context.DeadlineExceeded),

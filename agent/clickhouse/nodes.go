@@ -39,8 +39,9 @@ func (s *Store) Node(ctx context.Context, r detail.Node) (model.NodeMetrics, det
 }
 
 // nodes returns every node that sent metrics of node_exporter or the hostmetrics
-// receiver in the RateWindow before at, by name: two statements, whatever the number of nodes. Gauges are
-// the newest samples, rates PromQL's rate() over the window.
+// receiver in the RateWindow before at, by name: two statements, whatever the
+// number of nodes. Gauges are the newest samples, rates PromQL's rate() over the
+// window.
 func (s *Store) nodes(ctx context.Context, at time.Time) ([]model.NodeMetrics, error) {
 	w := windowBefore(at, s.cfg.RateWindow)
 	nodes, err := s.readNodes(ctx, w)

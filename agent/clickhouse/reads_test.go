@@ -10,6 +10,7 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"github.com/atlhyper/observe/loadtest/telemetry"
+	"github.com/atlhyper/observe/shared/fault"
 	"github.com/atlhyper/observe/shared/model"
 )
 
@@ -129,6 +130,23 @@ func TestStatementsAreLogged(t *testing.T) {
 	}
 	if len(ids) != 2 {
 		t.Errorf("%d ids of two statements", len(ids))
+	}
+}
+
+// What stops a statement at a row is told as it is, not as a failure of ClickHouse.
+func TestAFaultAtARowStaysOne(t *testing.T) {
+	t.Parallel()
+	s, exec := emptyStore(t)
+	exec("CREATE TABLE numbers ENGINE = MergeTree ORDER BY n AS SELECT number AS n FROM numbers(10)")
+	seen := 0
+	err := s.each(t.Context(), "numbers", "SELECT n FROM numbers", nil, func(driver.Rows) error {
+		if seen++; seen == 3 {
+			return tooManySeries(2)
+		}
+		return nil
+	})
+	if seen != 3 || !fault.Is(err, fault.ResultTooLarge) {
+		t.Errorf("stopped after %d rows with %v", seen, err)
 	}
 }
 
