@@ -58,7 +58,7 @@ bench: ## run the benchmarks; ratios are measured in one run
 
 bench-collect: ## what a collection costs at 10, 100 and 1,000 nodes, beside the naive way and the bound (half an hour)
 	@$(SETUP) test
-	go test -count=1 -timeout 3h ./loadtest/bench -run '^TestCollect$$' -print -nodes $(NODES) -runs $(RUNS) -services 50 -spans 200
+	go test -v -count=1 -timeout 3h ./loadtest/bench -run '^TestCollect$$' -print -nodes $(NODES) -runs $(RUNS) -services 50 -spans 200
 
 bench-detail: ## what share of 15 million spans and 50 million samples the detail queries read; fails over 5% (half an hour)
 	@$(SETUP) test
