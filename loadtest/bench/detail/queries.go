@@ -100,23 +100,24 @@ func (d *Data) series(ctx context.Context, s *clickhouse.Store, metric string, l
 }
 
 // covers checks that points go from the start of the range, or of all time, to
-// its end, but for what rates need and lies outside.
+// its end, but for two steps and what rates need and lies outside.
 func (d *Data) covers(points []model.Point, from time.Time) error {
 	if from.Before(d.Begin) {
 		from = d.Begin
 	}
-	if len(points) == 0 {
-		return fmt.Errorf("no points, want them from %s", from)
+	times := make([]time.Time, 0, len(points))
+	for _, p := range points {
+		at, err := p.Timestamp.Parse()
+		if err != nil {
+			return err
+		}
+		times = append(times, at)
 	}
-	first, err := points[0].Timestamp.Parse()
-	if err != nil {
-		return err
+	if len(times) < 2 {
+		return fmt.Errorf("%d points, want them from %s", len(times), from)
 	}
-	last, err := points[len(points)-1].Timestamp.Parse()
-	if err != nil {
-		return err
-	}
-	if length := d.Until.Sub(from); last.Sub(first) < length*8/10 {
+	first, step, last := times[0], times[1].Sub(times[0]), times[len(times)-1]
+	if length := d.Until.Sub(from); last.Sub(first) < length*8/10-2*step {
 		return fmt.Errorf("points from %s to %s, want them over %s", first, last, length)
 	}
 	return nil
