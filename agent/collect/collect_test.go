@@ -102,6 +102,8 @@ func TestARoundIsSharedAndPublishedTogether(t *testing.T) {
 	round := func(n int) (any, error) { return int64(n), nil }
 	run(t, table{{Name: "a", Collect: round, Window: time.Minute}, {Name: "b", Collect: round}}, func(c *collect.Config[int]) {
 		c.Publisher, c.Flush = r, time.Minute
+		// Long enough for a busy machine to end a round before the next one begins.
+		c.Interval = 500 * time.Millisecond
 		c.Reads = func(round int, name model.Section) snapshot.Reads {
 			return snapshot.Reads{Statements: int64(round), Rows: int64(name[0])}
 		}
