@@ -121,5 +121,5 @@ func (c *Client) unknownOrOffline(ctx context.Context, cluster key.Cluster) erro
 			return offline(cluster)
 		}
 	}
-	return fault.New(fault.ClusterUnknown, "no cluster %s was ever seen", cluster)
+	return fault.New(fault.ClusterUnknown, "no cluster %s was ever seen, or Redis lost it and its agents are not back yet", cluster)
 }

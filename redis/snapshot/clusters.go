@@ -83,7 +83,7 @@ func (r *Reader) Cluster(ctx context.Context, c key.Cluster) (ClusterInfo, error
 	info := infos[0]
 	info.listed(r.clients.FromList(c, listed), r.clients.Clock(c).Now())
 	if !info.known() {
-		return ClusterInfo{}, fault.New(fault.ClusterUnknown, "no cluster %s was ever seen", c)
+		return ClusterInfo{}, fault.New(fault.ClusterUnknown, "no cluster %s was ever seen, or Redis lost it and its agents are not back yet", c)
 	}
 	return info, nil
 }
