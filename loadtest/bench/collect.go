@@ -16,11 +16,14 @@ import (
 	"github.com/atlhyper/observe/shared/model"
 )
 
-// Line is a row of the table: what one way of reading costs, the median of the
-// runs.
+// Line is a row of the table: what something costs as we read it and the naive
+// way, the medians of the runs.
 type Line struct {
 	Name string
 	Cost
+	// Naive shares nothing with other sections: what is about nodes takes a set of
+	// statements for each node; what is not is read as we do.
+	Naive Cost
 }
 
 // Result is what was measured with one number of nodes.
@@ -30,8 +33,8 @@ type Result struct {
 	Sections []Line
 	// Round is all of them in one, side by side as the agent collects them.
 	Round Cost
-	// Naive is a set of statements for each node; all that is not about nodes is
-	// read as we do.
+	// Naive is all of them the naive way: one set of statements for each node, which
+	// several sections share, as all that is not about nodes is; that is read as we do.
 	Naive Cost
 	// NaiveSample is how many nodes were asked for it; the rest is scaled.
 	NaiveSample int
@@ -74,14 +77,14 @@ func (p Plan) Measure(ctx context.Context) (_ Result, err error) {
 	}
 	defer func() { err = cmp.Or(err, store.Close()) }()
 	var (
-		s       = server{address, &http.Client{}}
-		w       = window{p.Until.Add(-rateWindow), p.Until}
-		sample  = min(p.Nodes, p.NaiveNodes)
-		naive   = make([]Cost, 0, p.Runs)
-		bounds  = make([]Cost, 0, p.Runs)
-		needed  = make([]Cost, 0, p.Runs)
-		rounds  = make([]Cost, 0, p.Runs)
-		byTable = make(map[model.Section][]Cost)
+		s         = server{address, &http.Client{}}
+		w         = window{p.Until.Add(-rateWindow), p.Until}
+		sample    = min(p.Nodes, p.NaiveNodes)
+		naive     = make([]Cost, 0, p.Runs)
+		bounds    = make([]Cost, 0, p.Runs)
+		needed    = make([]Cost, 0, p.Runs)
+		rounds    = make([]Cost, 0, p.Runs)
+		bySection = make(map[model.Section][]Cost)
 	)
 	for range p.Runs {
 		for _, m := range []struct {
@@ -104,22 +107,35 @@ func (p Plan) Measure(ctx context.Context) (_ Result, err error) {
 			if err != nil {
 				return Result{}, err
 			}
-			byTable[section] = append(byTable[section], cost)
+			bySection[section] = append(bySection[section], cost)
 		}
 	}
 	r := Result{
 		Nodes: p.Nodes, NaiveSample: sample, Round: medianCost(rounds), Bound: medianCost(bounds), Needed: medianCost(needed),
-		Naive: medianCost(naive).times(float64(p.Nodes) / float64(sample)),
+		Load: load(),
 	}
+	ours := make(map[model.Section]Cost)
 	for _, section := range sectionNames() {
-		line := Line{string(section), medianCost(byTable[section])}
-		r.Sections = append(r.Sections, line)
-		if section == model.SectionTracesTopology || section == model.SectionSLOSummary {
-			r.Naive = r.Naive.plus(line.Cost)
-		}
+		ours[section] = medianCost(bySection[section])
 	}
-	r.Load = load()
+	nodes := medianCost(naive).times(float64(p.Nodes) / float64(sample))
+	for _, section := range sectionNames() {
+		r.Sections = append(r.Sections, Line{string(section), ours[section], naiveSection(section, nodes, ours)})
+	}
+	r.Naive = nodes.plus(ours[model.SectionTracesTopology]).plus(ours[model.SectionSLOSummary])
 	return r, nil
+}
+
+// naiveSection is what a section costs the naive way, where nodes is what all
+// nodes' statements do and ours what the sections cost as we read them.
+func naiveSection(section model.Section, nodes Cost, ours map[model.Section]Cost) Cost {
+	switch section {
+	case model.SectionMetricsNodes, model.SectionMetricsSummary:
+		return nodes
+	case model.SectionOverview:
+		return nodes.plus(ours[model.SectionTracesServices]).plus(ours[model.SectionSLOSummary])
+	}
+	return ours[section]
 }
 
 // load is the machine's load average over 1, 5 and 15 minutes.

@@ -146,11 +146,11 @@ func check(t *testing.T, r Result) {
 			t.Errorf("section %s read nothing: %+v", s.Name, s.Cost)
 		}
 	}
-	if r.Nodes >= 100 && r.Naive.Statements < 250*r.Round.Statements {
-		t.Errorf("%d statements for what takes the naive way %d", r.Round.Statements, r.Naive.Statements)
-	}
-	if limit := int64(256 << 20); r.Cycles.PeakBytes > limit {
-		t.Errorf("the agent's process had %d MiB, want at most %d", r.Cycles.PeakBytes>>20, limit>>20)
+	// Times are marked in the table: others who use the machine may spoil them.
+	for _, target := range r.Targets() {
+		if target.Same && !target.Met() {
+			t.Error(target)
+		}
 	}
 	if len(r.Cycles.CyclesMs) == 0 || r.Cycles.SectionBytes == 0 {
 		t.Errorf("the agent's process reports %+v", r.Cycles)
