@@ -20,6 +20,8 @@ RUNS  ?= 5
 SPANS   ?= 15000000
 SAMPLES ?= 50000000
 DURATION ?= 10m
+# Intervals after which all must be whole again in make test-faults; 0 means no bound.
+WITHIN ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-faults soak test-race bench bench-collect bench-detail build lint fmt verify fuzz golden clean
@@ -41,7 +43,7 @@ test: ## run all tests, on a real redis-server and the real ClickHouse engine
 test-faults: ## break one part after the other under load (5 minutes); rewrites docs/faults.md
 	@$(SETUP) test
 	@echo "breaking Redis, the network, processes, ClickHouse and clocks: takes about five minutes"
-	$(GOTEST) -count=1 ./loadtest/faults -run TestFaults -faults -parallel 6 -document ../../docs/faults.md
+	$(GOTEST) -count=1 ./loadtest/faults -run TestFaults -faults -parallel 6 -within $(WITHIN) -document ../../docs/faults.md
 	@cat docs/faults.md
 
 soak: ## 200 simulated clusters and 3 masters under load and faults, then count (DURATION=10m)

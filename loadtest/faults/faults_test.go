@@ -23,6 +23,7 @@ var (
 	runFaults = flag.Bool("faults", false, "run the faults: takes minutes")
 	binaries  = flag.String("binaries", "", "directory of the built binaries master and atlhyper; built by the test if empty")
 	only      = flag.String("only", "", "run only the faults whose name holds this")
+	within    = flag.Int("within", 0, "fail a fault after which the service was not whole again within this many intervals; 0 means no bound")
 	document  = flag.String("document", "", "file for the table of what users saw; none if empty or if a fault was left out")
 )
 

@@ -289,7 +289,10 @@ func (e experiment) run(t *testing.T, order int) Row {
 	}
 	row := Row{
 		Order: order, Fault: e.fault, Note: e.note, Dashboards: during.Dashboards(), Details: during.Details(), Wrong: wrong,
-		Recovery: whole, Interval: interval,
+		Recovery: whole, Interval: interval, Within: *within,
+	}
+	if late := row.Late(); late > 0 {
+		t.Errorf("whole again after %s: %s more than %d intervals", whole.Round(time.Millisecond), late.Round(time.Millisecond), row.Within)
 	}
 	t.Logf("dashboards %v, details %v; whole after %s, afterwards %v %v; %+v before, %+v after; %d not sent", row.Dashboards, row.Details, whole.Round(time.Millisecond),
 		after.Dashboards(), after.Details(), base, now, during.Skipped()+after.Skipped())

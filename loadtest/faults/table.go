@@ -29,8 +29,28 @@ type Row struct {
 	Recovery time.Duration
 	// Interval is between two publishes.
 	Interval time.Duration
+	// Within is how many intervals the recovery may take; 0 means that it is not
+	// bounded.
+	Within int
 	// Note is what else there is to say.
 	Note string
+}
+
+// Late is how much longer than it may the recovery took; 0 when it did not.
+func (r Row) Late() time.Duration {
+	if r.Within == 0 {
+		return 0
+	}
+	return max(r.Recovery-time.Duration(r.Within)*r.Interval, 0)
+}
+
+// recovery is the cell of the table.
+func (r Row) recovery() string {
+	text := intervals(r.Recovery, r.Interval)
+	if r.Late() > 0 {
+		return fmt.Sprintf("**%s, more than %d**", text, r.Within)
+	}
+	return text
 }
 
 // Table is the rows in Markdown. Its numbers are coarse, so that two runs write the
@@ -45,7 +65,7 @@ func Table(rows []Row) string {
 			fault += ". " + r.Note
 		}
 		fmt.Fprintf(&text, "| %s | %s | %s | %s | %d | %s |\n", fault, shares(r.Dashboards), shares(r.Details),
-			atMost(max(r.Dashboards.Worst, r.Details.Worst)), r.Wrong, intervals(r.Recovery, r.Interval))
+			atMost(max(r.Dashboards.Worst, r.Details.Worst)), r.Wrong, r.recovery())
 	}
 	return text.String()
 }

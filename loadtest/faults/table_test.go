@@ -30,6 +30,14 @@ func TestTableIsCoarse(t *testing.T) {
 			t.Errorf("no line %q in\n%s", want, first)
 		}
 	}
+	late := row(1, 1, 0, 0, 21*time.Second)
+	late.Within = 2
+	if text := Table([]Row{late}); late.Late() != time.Second || !strings.Contains(text, "| **≤ 2.5 intervals, more than 2** |") {
+		t.Errorf("late by %s in\n%s", late.Late(), text)
+	}
+	if late.Within = 3; late.Late() != 0 || strings.Contains(Table([]Row{late}), "**") {
+		t.Errorf("late by %s of 3 intervals", late.Late())
+	}
 	if text := Document(first, 10*time.Second); strings.Contains(text, "%!") || !strings.Contains(text, "every 10s") {
 		t.Errorf("the document reads %s", text)
 	}
