@@ -19,6 +19,10 @@ const (
 	// settleTime is how long a collector may take to write the callee's span
 	// after the caller's.
 	settleTime = 15 * time.Second
+	// maxTargets bounds what is called beside services, maxCallers the pairs of a
+	// service and such a target.
+	maxTargets = 5_000
+	maxCallers = 50_000
 )
 
 // topology returns the services of r and what they call, by two statements
@@ -29,7 +33,8 @@ const (
 // (messaging.system) and the rest, external, which is known by peer service,
 // server address or host of the URL. An external target that bears the name of a
 // service is that service, its spans lost or not yet there. The 5,000 busiest
-// such targets are kept.
+// such targets are kept, and of the calls to them the 50,000 busiest pairs of
+// caller and target; a warning in the log says when there are more.
 //
 // Node ids are stable:
 //
@@ -65,18 +70,24 @@ func (s *Store) topologyOf(ctx context.Context, r detail.Range, services []model
 		p := topologyParams(r)
 		p["settled"] = nanos(settled)
 		p["old_systems"], p["new_systems"] = renamedDatabases()
+		p["max_rows"] = maxCallers + 1
 		calls, err = query(gctx, s, "topology_calls", p, scanCall)
 		return err
 	})
 	if err := group.Wait(); err != nil && !isUnknownTable(err) {
 		return model.Topology{}, err
 	}
+	kept := busiest(calls, maxTargets, maxCallers)
+	if len(kept) < len(calls) {
+		s.cfg.Logger.WarnContext(ctx, "the topology has only the busiest calls to what is no service",
+			"max_targets", maxTargets, "max_callers", maxCallers)
+	}
 	g := newGraph(services)
 	for _, e := range edges {
 		source, target := g.service(e.source), g.service(e.target)
 		g.call(source, target, e.calls)
 	}
-	g.addCalls(calls, r.Duration(), settled.Sub(r.StartTime()))
+	g.addCalls(kept, r.Duration(), settled.Sub(r.StartTime()))
 	return g.topology(), nil
 }
 
@@ -160,6 +171,23 @@ func scanCall(rows driver.Rows) (callRow, error) {
 		&c.calls.count, &c.calls.errors, &c.calls.avgMs, &c.p99Ms)
 	c.kind, c.total = model.NodeType(kind), total == 1
 	return c, err
+}
+
+// busiest keeps the first rows of targets and those of callers, at most so many of
+// each: the statement gives the busiest first.
+func busiest(rows []callRow, targets, callers int) []callRow {
+	kept := make([]callRow, 0, len(rows))
+	for _, c := range rows {
+		left := &callers
+		if c.total {
+			left = &targets
+		}
+		if *left > 0 {
+			*left--
+			kept = append(kept, c)
+		}
+	}
+	return kept
 }
 
 // id is the node id of the target.

@@ -86,12 +86,13 @@ func (g *graph) addCalls(rows []callRow, whole, settled time.Duration) {
 			P99Ms: c.p99Ms,
 		}
 	}
-	called := make(map[string]bool)
+	called, resolved := make(map[string]bool), make(map[string]bool)
 	for _, c := range rows {
 		if c.total {
 			continue
 		}
 		if to, ok := g.resolve(c); ok {
+			resolved[c.id()] = true
 			g.call(c.caller.id(), to, c.calls)
 			continue
 		}
@@ -100,8 +101,10 @@ func (g *graph) addCalls(rows []callRow, whole, settled time.Duration) {
 			g.call(c.caller.id(), c.id(), c.calls)
 		}
 	}
+	// What was a service to every caller is no node besides. One whose callers are
+	// beyond their bound stays.
 	maps.DeleteFunc(g.nodes, func(id string, n model.TopologyNode) bool {
-		return n.Type == model.TypeExternal && !called[id] // every caller's target was a service
+		return n.Type == model.TypeExternal && resolved[id] && !called[id]
 	})
 }
 

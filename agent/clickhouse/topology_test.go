@@ -1,6 +1,12 @@
 package clickhouse
 
 import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -239,5 +245,77 @@ func TestTopologyOfCapture(t *testing.T) {
 	empty, err := s.topology(t.Context(), detail.NewRange(testNow.Add(-48*time.Hour), testNow.Add(-47*time.Hour)))
 	if err != nil || len(empty.Nodes) != 0 {
 		t.Errorf("a range without spans: %v, %v", empty, err)
+	}
+}
+
+// Many callers of many targets: no edge is lost, and each target keeps its node.
+func TestTopologyOfManyCallers(t *testing.T) {
+	t.Parallel()
+	const callers, targets = 200, 30
+	var rows telemetry.Rows
+	for caller := range callers {
+		for target := range targets {
+			rows.Spans = append(rows.Spans, testSpan(caller+1, target+1, 0, fmt.Sprintf("caller%d", caller), "Client", -time.Minute,
+				time.Millisecond, attrs("server.address", fmt.Sprintf("host%d.example", target))))
+		}
+	}
+	s, _ := testStore(t, rows)
+	got, err := s.topology(t.Context(), before(15*time.Minute))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Nodes) != callers+targets || len(got.Edges) != callers*targets {
+		t.Errorf("%d nodes and %d edges, want %d and %d", len(got.Nodes), len(got.Edges), callers+targets, callers*targets)
+	}
+}
+
+// Of more than the bounds the busiest are kept, and the log says so. A target
+// stays though its callers are beyond their bound; one that is a service goes.
+func TestTopologyBeyondItsBounds(t *testing.T) {
+	t.Parallel()
+	row := func(target, caller string) callRow {
+		return callRow{
+			kind: model.TypeExternal, target: target, caller: serviceKey{name: caller}, total: caller == "",
+			calls: callStats{count: 1},
+		}
+	}
+	rows := []callRow{row("web", ""), row("a", ""), row("b", ""), row("c", ""), row("web", "x"), row("a", "x"), row("b", "x"), row("c", "x")}
+	kept := busiest(rows, 3, 2)
+	if want := slices.Concat(rows[:3], rows[4:6]); !slices.Equal(kept, want) {
+		t.Errorf("kept %v, want %v", kept, want)
+	}
+	g := newGraph([]model.Service{{Name: "web"}})
+	g.addCalls(kept, time.Minute, time.Minute)
+	var nodes, edges []string
+	for _, n := range g.topology().Nodes {
+		nodes = append(nodes, n.ID)
+	}
+	for _, e := range g.topology().Edges {
+		edges = append(edges, e.Source+" "+e.Target)
+	}
+	if diff := cmp.Diff([]string{"external:a", "external:b", "web", "x"}, nodes); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"x external:a", "x web"}, edges); diff != "" {
+		t.Error(diff)
+	}
+
+	s, exec := emptyStore(t)
+	exec(`CREATE TABLE otel_traces ENGINE = MergeTree ORDER BY Timestamp AS
+		SELECT ` + unixText(testNow.Add(-time.Minute)) + `::DateTime64(9) AS Timestamp, toString(number) AS TraceId, '1' AS SpanId, '' AS ParentSpanId,
+			'web' AS ServiceName, 'Client' AS SpanKind, 'Unset' AS StatusCode, toUInt64(1) AS Duration,
+			map('server.address', 'host' || toString(number)) AS SpanAttributes, map('service.name', 'web') AS ResourceAttributes
+		FROM numbers(` + strconv.Itoa(maxTargets+1) + `)`)
+	var log bytes.Buffer
+	s.cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	got, err := s.topology(t.Context(), before(15*time.Minute))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Nodes) != maxTargets+1 || len(got.Edges) != maxTargets { // and the caller
+		t.Errorf("%d nodes and %d edges", len(got.Nodes), len(got.Edges))
+	}
+	if !strings.Contains(log.String(), "only the busiest") || !strings.Contains(log.String(), "max_targets=5000") {
+		t.Errorf("logged %q", log.String())
 	}
 }

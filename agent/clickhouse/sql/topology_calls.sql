@@ -58,4 +58,4 @@ WHERE (system != '' OR target != '')
   AND (type = 'database' OR started < fromUnixTimestamp64Nano({settled:Int64}))
 GROUP BY GROUPING SETS ((type, system, target), (type, system, target, caller_namespace, caller_name))
 ORDER BY total DESC, calls DESC, type, system, target, caller_namespace, caller_name
-LIMIT 5000 BY total
+LIMIT {max_rows:UInt64} BY total
