@@ -27,6 +27,7 @@ func (p place) open(t *testing.T, name string) *conn.Clients {
 }
 
 func logger(t *testing.T) *slog.Logger {
+	t.Helper()
 	return slog.New(slog.NewTextHandler(t.Output(), nil))
 }
 
@@ -37,18 +38,30 @@ func trust(c *redistest.Certificates) conn.TLS {
 // places is the table of topologies.
 func places() map[string]func(*testing.T) place {
 	return map[string]func(*testing.T) place{
-		"single": func(t *testing.T) place { return place{url: redistest.Start(t).URL()} },
+		"single": func(t *testing.T) place {
+			t.Helper()
+			return place{url: redistest.Start(t).URL()}
+		},
 		"tls": func(t *testing.T) place {
+			t.Helper()
 			certs := redistest.NewCertificates(t)
 			return place{url: redistest.Start(t, redistest.WithTLS(certs)).URL(), tls: trust(certs)}
 		},
-		"sentinel": func(t *testing.T) place { return place{url: redistest.StartSentinels(t).URL()} },
+		"sentinel": func(t *testing.T) place {
+			t.Helper()
+			return place{url: redistest.StartSentinels(t).URL()}
+		},
 		"sentinel tls": func(t *testing.T) place {
+			t.Helper()
 			certs := redistest.NewCertificates(t)
 			return place{url: redistest.StartSentinels(t, redistest.WithTLS(certs)).URL(), tls: trust(certs)}
 		},
-		"cluster": func(t *testing.T) place { return place{url: redistest.StartCluster(t).URL()} },
+		"cluster": func(t *testing.T) place {
+			t.Helper()
+			return place{url: redistest.StartCluster(t).URL()}
+		},
 		"cluster tls": func(t *testing.T) place {
+			t.Helper()
 			certs := redistest.NewCertificates(t)
 			return place{url: redistest.StartCluster(t, redistest.WithTLS(certs)).URL(), tls: trust(certs)}
 		},
