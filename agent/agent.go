@@ -150,7 +150,7 @@ func (a *Agent) beat(ctx context.Context, leaving <-chan struct{}, first chan<- 
 	state := snapshot.Beat{Version: a.cfg.Version, Slots: a.cfg.Slots, StartedAt: a.started}
 	for {
 		state.Busy = a.bus.Busy()
-		err := a.writer.Beat(ctx, state)
+		err := a.beatOnce(ctx, state)
 		a.beating.Note(ctx, err)
 		if err == nil && first != nil {
 			close(first)
@@ -164,4 +164,12 @@ func (a *Agent) beat(ctx context.Context, leaving <-chan struct{}, first chan<- 
 		case <-ticker.C:
 		}
 	}
+}
+
+// beatOnce does not wait for long: a beat on a connection that hangs must not keep
+// the next one from coming in time.
+func (a *Agent) beatOnce(ctx context.Context, state snapshot.Beat) error {
+	ctx, cancel := context.WithTimeout(ctx, key.BeatTimeout)
+	defer cancel()
+	return a.writer.Beat(ctx, state)
 }

@@ -155,7 +155,7 @@ func startAgent(t *testing.T, url string, handle func(context.Context, bus.Comma
 		}
 	})
 	running.Go(func() {
-		ticker := time.NewTicker(key.BeatInterval)
+		ticker := time.NewTicker(key.BeatInterval / 4)
 		defer ticker.Stop()
 		for {
 			select {

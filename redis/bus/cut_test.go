@@ -134,7 +134,7 @@ func (r *rig) beats(instance string) {
 		r.t.Fatal(err)
 	}
 	r.run(func(ctx context.Context) error {
-		ticker := time.NewTicker(time.Second)
+		ticker := time.NewTicker(testBeat)
 		defer ticker.Stop()
 		for {
 			select {

@@ -48,6 +48,7 @@ func TestOnEmbeddedRedis(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	r.run(func(ctx context.Context) error { return beatUntil(ctx, w) })
 	s, err := bus.NewServer(clients, bus.ServerConfig{Cluster: cluster, Instance: "a1", Handle: echo})
 	if err != nil {
 		t.Fatal(err)

@@ -332,7 +332,7 @@ func TestRedisRestarts(t *testing.T) {
 	r.server.Restart()
 	_, err = client.Do(t.Context(), cluster, echoRequest(t, 3))
 	wantCode(t, err, fault.ClusterUnknown)
-	r.beat("a1")
+	r.beats("a1")
 	reply, err := client.Do(t.Context(), cluster, echoRequest(t, 4))
 	if err != nil {
 		t.Fatal(err)

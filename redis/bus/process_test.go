@@ -149,7 +149,9 @@ func (r *rig) others() map[string]string {
 }
 
 // An agent that is killed held commands. Another agent of the cluster answers them,
-// or the next one to come when there is none; nothing else is touched.
+// or the next one to come when there is none; nothing else is touched. The commands
+// have a minute: their default of 10 s is enough for BeatExpiry and a look, but not
+// on a machine that is busy enough.
 func TestKilledAgent(t *testing.T) {
 	t.Parallel()
 	for _, alone := range []bool{false, true} {

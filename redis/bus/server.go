@@ -34,7 +34,7 @@ type ServerConfig struct {
 	MaxReplyBytes int
 	// MaxRuntime bounds a run whatever its deadline says. 0 means 60 s.
 	MaxRuntime time.Duration
-	// TidyInterval is between the looks at what agents left behind. 0 means 5 s.
+	// TidyInterval is between the looks at what agents left behind. 0 means 1 s.
 	TidyInterval time.Duration
 	// Handle runs one command; its ctx ends at the deadline or when nobody waits
 	// any more. Of the Reply it sets Code and Message, or Data and Meta. Required.
@@ -117,7 +117,7 @@ func (cfg ServerConfig) withDefaults() (ServerConfig, error) {
 		cfg.MaxRuntime = time.Minute
 	}
 	if cfg.TidyInterval == 0 {
-		cfg.TidyInterval = 5 * time.Second
+		cfg.TidyInterval = time.Second
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)

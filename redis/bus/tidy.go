@@ -16,17 +16,24 @@ const (
 	handBackTime = 4 * time.Second
 	// reclaimBatch is how many commands of a dead agent are taken back at a time.
 	reclaimBatch = 1000
+	// recoverEvery is in how many looks one is at the own claimed list: what a cut
+	// leaves there is looked up after the cut, too, and its commands may be long.
+	recoverEvery = 5
 )
 
 // tidy goes on with what lies in the own claimed list (left by an earlier life
-// under the same name, or by an answer that was lost) and takes back what agents
-// that stopped beating left, now and every TidyInterval.
+// under the same name, or by an answer that was lost) now and at every recoverEvery-th
+// look, and takes back what agents that stopped beating left, now and every TidyInterval.
 func (s *Server) tidy(ctx context.Context) {
 	ticker := time.NewTicker(s.cfg.TidyInterval)
 	defer ticker.Stop()
-	for {
+	for look := 0; ; look++ {
 		s.ledger.forget(time.Now())
-		s.tidying.Note(ctx, errors.Join(s.recover(ctx), s.reclaim(ctx)))
+		var err error
+		if look%recoverEvery == 0 {
+			err = s.recover(ctx)
+		}
+		s.tidying.Note(ctx, errors.Join(err, s.reclaim(ctx)))
 		select {
 		case <-ctx.Done():
 			return

@@ -52,10 +52,15 @@ const (
 	// not publish waits for the one that does: less than it takes to look stale.
 	LeaseIntervals = 2
 	// BeatInterval is how often an agent says that it lives.
-	BeatInterval = 3 * time.Second
+	BeatInterval = time.Second
+	// BeatTimeout bounds the writing of one beat: the next one, on a connection of
+	// its own, still comes before BeatExpiry.
+	BeatTimeout = 2 * time.Second
 	// BeatExpiry is the age at which an agent's beat no longer counts: it is
-	// offline and what it claimed may be taken back.
-	BeatExpiry = 10 * time.Second
+	// offline and what it claimed may be taken back. It is four beats, so that a
+	// pause of one or two makes nobody offline, and less than half of the default
+	// deadline of a command, so that another agent has the time to answer it.
+	BeatExpiry = 4 * time.Second
 	// AgentsTTL outlives the last beat so that "offline" can be told from "never seen".
 	AgentsTTL = 10 * time.Minute
 	// ClaimedTTL is renewed with every claim.
