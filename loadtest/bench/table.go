@@ -64,14 +64,14 @@ func (r Result) writeTable(w io.Writer) error {
 	}
 	lines := append(r.Sections, Line{"full round, all 9 side by side", r.Round, r.Naive}) //nolint:gocritic // a list of its own
 	for _, l := range lines {
-		if _, err := fmt.Fprintf(t, "%s\t%s\t%s\t%.1f\t%.1f\t%.1f\t%.1f\t\n", l.Name, l.Cost.cells(), l.Naive.cells(),
+		if _, err := fmt.Fprintf(t, "%s\t%s\t%s\t%.1f\t%.1f\t%.1f\t%.1f\t\n", l.Name, l.cells(), l.Naive.cells(),
 			float64(l.Naive.Statements)/float64(l.Statements), float64(l.Naive.Rows)/float64(l.Rows),
 			ratio(l.Naive.Took, l.Took), ratio(l.Naive.Processor, l.Processor)); err != nil {
 			return err
 		}
 	}
 	for _, l := range []Line{{Name: "bound: two scans of the window", Cost: r.Bound}, {Name: "bound: only the metrics shown", Cost: r.Needed}} {
-		if _, err := fmt.Fprintf(t, "%s\t%s\t\t\t\t\t\t\t\t\t\t\n", l.Name, l.Cost.cells()); err != nil {
+		if _, err := fmt.Fprintf(t, "%s\t%s\t\t\t\t\t\t\t\t\t\t\n", l.Name, l.cells()); err != nil {
 			return err
 		}
 	}
