@@ -21,6 +21,7 @@ const (
 	codeUnknownDatabase   = 81
 	codeTimeoutExceeded   = 159
 	codeReadonly          = 164
+	codeThrown            = 395 // by throwIf in a statement
 	codeAccessDenied      = 497
 )
 

@@ -9,6 +9,7 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"github.com/atlhyper/observe/shared/detail"
+	"github.com/atlhyper/observe/shared/fault"
 	"github.com/atlhyper/observe/shared/model"
 )
 
@@ -18,6 +19,8 @@ const (
 	// at most seven statements and a page of a busy store reads little.
 	firstSlice  = time.Minute
 	sliceGrowth = 8
+	// maxTraces bounds the ids that one statement keeps in the server's memory.
+	maxTraces = 1_000_000
 )
 
 // Traces finds traces that have a span in the range which service, operation,
@@ -26,10 +29,10 @@ const (
 // so that pages join exactly.
 //
 // Whole means all spans that the trace-id time index knows of. The filters of
-// whole traces and the order see spans up to 15 minutes outside the range. Of
-// more than a million matching traces in one slice of time (the whole range when
-// the longest are asked for), a million are looked at. Without a traces table
-// the list is empty.
+// whole traces and the order see spans up to 15 minutes outside the range. More
+// than a million matching traces in one slice of time (the whole range when the
+// longest are asked for) are fault.ResultTooLarge. Without a traces table the
+// list is empty.
 func (s *Store) Traces(ctx context.Context, req detail.Traces) ([]model.TraceSummary, detail.Meta, error) {
 	meta := detail.Meta{WindowSeconds: int64(req.Range.Duration().Seconds())}
 	after := firstTraceKey()
@@ -79,6 +82,9 @@ func (s *Store) tracePage(ctx context.Context, req detail.Traces, after traceKey
 		rows, err := query(ctx, s, "trace_page", p, func(rows driver.Rows) (f foundTrace, err error) {
 			return f, rows.Scan(&f.id, &f.first, &f.duration)
 		})
+		if hasCode(err, codeThrown) {
+			return nil, tooManyTraces(req)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -94,6 +100,14 @@ func (s *Store) tracePage(ctx context.Context, req detail.Traces, after traceKey
 		}
 	}
 	return found, nil
+}
+
+func tooManyTraces(req detail.Traces) error {
+	advice := "ask for a shorter or a more recent range, or for one service or operation"
+	if req.Sort == detail.SortDuration {
+		advice += ", or sort by time"
+	}
+	return fault.New(fault.ResultTooLarge, "more than %d traces match; %s", maxTraces, advice)
 }
 
 // searchSlice is the traces that start in [from, to), have a matching span in
@@ -152,7 +166,8 @@ func searchParams(req detail.Traces, slice searchSlice) params {
 		"service": req.Service, "service_column": serviceColumn(req.Service),
 		"operation": req.Operation, "method": strings.ToUpper(req.Method), "status_code": req.StatusCode,
 		"min_duration": int64(req.MinDurationMs * 1e6), "max_duration": int64(math.MaxInt64),
-		"has_error": hasError(req.HasError), "sort": string(req.Sort),
+		"max_traces": maxTraces,
+		"has_error":  hasError(req.HasError), "sort": string(req.Sort),
 		"first_from": nanos(slice.from), "first_to": nanos(slice.to),
 		"match_start": nanos(slice.match.start), "match_end": nanos(slice.match.end),
 		"read_start": nanos(slice.read.start), "read_end": nanos(slice.read.end),

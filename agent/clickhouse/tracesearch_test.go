@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -357,4 +358,40 @@ func FuzzTraceCursor(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Of more traces than are kept in memory, any could be the longest: the search
+// fails and says how to narrow it, and does not answer with some.
+func TestTooManyTracesAreAnError(t *testing.T) {
+	t.Parallel()
+	s, exec := emptyStore(t)
+	for _, part := range []struct {
+		service string
+		traces  int
+	}{{"many", maxTraces}, {"other", 1}} {
+		sql := `SELECT ` + unixText(testNow.Add(-time.Minute)) + `::DateTime64(9) AS Timestamp, '` + part.service + `' || toString(number) AS TraceId,
+			'1' AS SpanId, '' AS ParentSpanId, '' AS TraceState, 'op' AS SpanName, 'Server' AS SpanKind, '` + part.service + `' AS ServiceName,
+			map('service.name', 'x') AS ResourceAttributes, map('a', 'b') AS SpanAttributes, toUInt64(number + 1) AS Duration, 'Error' AS StatusCode,
+			'' AS StatusMessage, [] :: Array(String) AS "Events.Name", [] :: Array(Map(String, String)) AS "Events.Attributes",
+			[] :: Array(DateTime64(9)) AS "Events.Timestamp" FROM numbers(` + strconv.Itoa(part.traces) + `)`
+		exec("CREATE TABLE IF NOT EXISTS otel_traces ENGINE = MergeTree ORDER BY (ServiceName, Timestamp) EMPTY AS " + sql)
+		exec("INSERT INTO otel_traces " + sql)
+	}
+	failed := true
+	req := detail.Traces{Range: before(time.Hour), Sort: detail.SortDuration, Limit: 1, Service: "many", HasError: nil}
+	got, _, err := s.Traces(t.Context(), req)
+	if err != nil || len(got) != 1 || got[0].TraceID != "many"+strconv.Itoa(maxTraces-1) {
+		t.Errorf("%d traces: %v, error %v; want the longest", maxTraces, got, err)
+	}
+	for name, change := range map[string]func(*detail.Traces){
+		"all of them":       func(r *detail.Traces) { r.Service = "" },
+		"those that failed": func(r *detail.Traces) { r.HasError = &failed },
+		"by time":           func(r *detail.Traces) { r.Service, r.Sort = "", detail.SortTime },
+	} {
+		wide := req
+		change(&wide)
+		if _, _, err := s.Traces(t.Context(), wide); !fault.Is(err, fault.ResultTooLarge) || !strings.Contains(fault.From(err).Message, "shorter") {
+			t.Errorf("%s: error %v, want result_too_large", name, err)
+		}
+	}
 }
