@@ -106,7 +106,8 @@ func (e *engine) stack(t *testing.T) (*stack, *wire) {
 	w := newWire(t, e.server.Addr)
 	s := newStack(t, plan{
 		redisURL: server.URL(), fleet: fleet.Config{Clusters: 2}, world: &still{id: "real", shown: map[string][]byte{}},
-		verify: verify.Config{Dashboards: 10, Details: 3}, // the embedded engine is no fast one
+		// The embedded engine is no fast one.
+		verify: verify.Config{Dashboards: 10, Details: 3, Addresses: []string{e.server.Addr, w.addr()}},
 	}, server.Client(t))
 	a, err := agent.New(agent.Config{
 		ClusterID: "real", Redis: server.URL(), Interval: interval,

@@ -79,6 +79,7 @@ func newStack(t *testing.T, p plan, admins ...*redis.Client) *stack {
 	}
 	p.verify.Masters = append(p.verify.Masters, p.extra...)
 	s.masters = p.verify.Masters
+	p.verify.Addresses = append(p.verify.Addresses, p.addresses()...)
 	for _, id := range s.fleet.Clusters() {
 		p.verify.Worlds = append(p.verify.Worlds, s.fleet.World(id))
 	}
@@ -89,6 +90,17 @@ func newStack(t *testing.T, p plan, admins ...*redis.Client) *stack {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// addresses are those of the stack that no answer may tell.
+func (p plan) addresses() []string {
+	var all []string
+	for _, text := range append([]string{p.redisURL, p.agentURL}, p.verify.Masters...) {
+		_, rest, _ := strings.Cut(text, "://")
+		hosts, _, _ := strings.Cut(rest, "/")
+		all = append(all, strings.Split(hosts, ",")...)
+	}
+	return all
 }
 
 // master runs a replica until the test ends and returns its base URL.

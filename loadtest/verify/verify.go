@@ -51,6 +51,9 @@ type Config struct {
 	// ClockSteps says that clocks are set during the test, so that no age can be
 	// checked.
 	ClockSteps bool
+	// Addresses are host:port pairs of what the masters and agents connect to: no
+	// answer may hold one, nor a name of this machine.
+	Addresses []string
 	// Phase is the name of the first phase. Default "before".
 	Phase string
 }
@@ -70,6 +73,7 @@ type Verifier struct {
 	slots     chan struct{}
 	asked     atomic.Int64 // details so far: makes each of them one of its own
 	history   history
+	addresses []string // that no answer may hold
 
 	mu     sync.Mutex
 	phase  *Phase
@@ -97,6 +101,7 @@ func New(cfg Config) (*Verifier, error) {
 	v := &Verifier{
 		cfg: cfg, transport: transport, client: &http.Client{Transport: transport, Timeout: patience},
 		slots: make(chan struct{}, maxInFlight), history: newHistory(),
+		addresses: append([]string{"127.0.0.1", "localhost", "[::1]"}, cfg.Addresses...),
 	}
 	v.Begin(cfg.Phase)
 	return v, nil

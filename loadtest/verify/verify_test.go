@@ -70,16 +70,21 @@ func TestLiesAreFound(t *testing.T) {
 		"old and says so": {[]reply{{200, false, func() string {
 			return ok(good, `"clusterId":"c1","collectedAt":"2020-01-01T00:00:00Z","seq":5,"stale":true,"error":"why"`)
 		}}}, ""},
-		"old":               {[]reply{{200, false, func() string { return ok(good, `"clusterId":"c1","collectedAt":"2020-01-01T00:00:00Z","seq":5`) }}}, "does not say that it is stale"},
-		"no reason":         {[]reply{{200, false, func() string { return ok(good, fresh(5)+`,"stale":true`) }}}, "without a reason"},
-		"another cluster":   {[]reply{{200, false, func() string { return ok(good, strings.Replace(fresh(5), "c1", "c2", 1)) }}}, `answered of "c2"`},
-		"its data":          {[]reply{{200, false, func() string { return ok(value(t, other, section, 1000), fresh(5)) }}}, "differs"},
-		"back in seq":       {[]reply{{200, false, func() string { return ok(good, fresh(5)) }}, {200, false, func() string { return ok(good, fresh(4)) }}}, "went back from seq 5"},
-		"back in time":      {[]reply{{200, false, func() string { return ok(good, fresh(5)) }}, {200, false, func() string { return ok(older, fresh(6)) }}}, "went back from version"},
-		"two of one seq":    {[]reply{{200, false, func() string { return ok(older, fresh(5)) }}, {200, false, func() string { return ok(good, fresh(5)) }}}, "two values"},
-		"no JSON":           {[]reply{{200, false, func() string { return "<html>" }}}, "no JSON"},
-		"no code":           {[]reply{{502, false, func() string { return `{"error":"no"}` }}}, "a refusal"},
-		"an address":        {[]reply{{502, false, func() string { return `{"error":"dial 127.0.0.1:80","code":"agent_error"}` }}}, "tells an address"},
+		"old":             {[]reply{{200, false, func() string { return ok(good, `"clusterId":"c1","collectedAt":"2020-01-01T00:00:00Z","seq":5`) }}}, "does not say that it is stale"},
+		"no reason":       {[]reply{{200, false, func() string { return ok(good, fresh(5)+`,"stale":true`) }}}, "without a reason"},
+		"another cluster": {[]reply{{200, false, func() string { return ok(good, strings.Replace(fresh(5), "c1", "c2", 1)) }}}, `answered of "c2"`},
+		"its data":        {[]reply{{200, false, func() string { return ok(value(t, other, section, 1000), fresh(5)) }}}, "differs"},
+		"back in seq":     {[]reply{{200, false, func() string { return ok(good, fresh(5)) }}, {200, false, func() string { return ok(good, fresh(4)) }}}, "went back from seq 5"},
+		"back in time":    {[]reply{{200, false, func() string { return ok(good, fresh(5)) }}, {200, false, func() string { return ok(older, fresh(6)) }}}, "went back from version"},
+		"two of one seq":  {[]reply{{200, false, func() string { return ok(older, fresh(5)) }}, {200, false, func() string { return ok(good, fresh(5)) }}}, "two values"},
+		"no JSON":         {[]reply{{200, false, func() string { return "<html>" }}}, "no JSON"},
+		"no code":         {[]reply{{502, false, func() string { return `{"error":"no"}` }}}, "a refusal"},
+		"an address":      {[]reply{{502, false, func() string { return `{"error":"dial 127.0.0.1:80","code":"agent_error"}` }}}, "tells an address"},
+		"another":         {[]reply{{502, false, func() string { return `{"error":"dial db.example:9000","code":"agent_error"}` }}}, "tells an address"},
+		"this machine":    {[]reply{{502, false, func() string { return `{"error":"dial [::1]:80","code":"agent_error"}` }}}, "tells an address"},
+		"in a reason": {[]reply{{200, false, func() string {
+			return ok(good, fresh(5)+`,"stale":true,"error":"dial localhost: refused"`)
+		}}}, "tells an address"},
 		"no Retry-After":    {[]reply{{503, false, func() string { return `{"error":"no","code":"agent_offline"}` }}}, "Retry-After"},
 		"an internal error": {[]reply{{500, false, func() string { return `{"error":"internal error","code":"internal"}` }}}, "internal error"},
 	} {
@@ -105,7 +110,7 @@ func TestLiesAreFound(t *testing.T) {
 				fmt.Fprint(w, reply.body())
 			}))
 			defer server.Close()
-			v, err := verify.New(verify.Config{Masters: []string{server.URL}, Worlds: []verify.World{world()}, Dashboards: 200, Details: -1})
+			v, err := verify.New(verify.Config{Masters: []string{server.URL}, Worlds: []verify.World{world()}, Dashboards: 200, Details: -1, Addresses: []string{"db.example:9000"}})
 			if err != nil {
 				t.Fatal(err)
 			}
