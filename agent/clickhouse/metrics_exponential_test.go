@@ -128,8 +128,8 @@ func TestAbsentExponentialTable(t *testing.T) {
 	}
 }
 
-// Increments of other scales add up at the lowest, and a row without a value is
-// no sample.
+// Increments of other scales add up at the lowest, those of one time unless they
+// are the same, and a row without a value is no sample.
 func TestExponentialDelta(t *testing.T) {
 	t.Parallel()
 	rows := traefikExponential()
@@ -141,7 +141,8 @@ func TestExponentialDelta(t *testing.T) {
 	e[1].Positive, e[2].Positive = []uint64{2, 4, 2}, []uint64{2, 4, 2}
 	stale := e[2]
 	stale.Flags, stale.Time = telemetry.FlagNoRecordedValue, testNow.Add(-sec)
-	rows.Exponentials = append(rows.Exponentials, stale)
+	e[1].Time = e[0].Time // another process's
+	rows.Exponentials = append(rows.Exponentials, stale, e[1])
 	for i := range rows.Exponentials {
 		rows.Exponentials[i].Count, rows.Exponentials[i].Sum = 8, 3
 	}

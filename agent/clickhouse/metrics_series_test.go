@@ -90,6 +90,27 @@ func TestDeltaCountersAreSummed(t *testing.T) {
 	checkEqual(t, "sum", increases(t, s, sumSeries, "c", "case", fiveMinutes()), map[string]float64{"delta": 17})
 }
 
+// Two processes without an instance id may export in the same second: both
+// increments count, and one that was delivered twice counts once.
+func TestIncrementsOfOneTimeAllCount(t *testing.T) {
+	t.Parallel()
+	x, at := pairs{"service.name": "x"}, -5*sec
+	sums := slices.Concat(counter("c", x, pairs{"case": "delta"}, at, min15, 3), counter("c", x, pairs{"case": "delta"}, at, min15, 7),
+		counter("c", x, pairs{"case": "delta"}, at, min15, 7))
+	histograms := slices.Concat(histogram("h", x, pairs{}, []float64{1}, at, min15, []float64{2}, []uint64{1, 2}),
+		histogram("h", x, pairs{}, []float64{1}, at, min15, []float64{5}, []uint64{4, 0}),
+		histogram("h", x, pairs{}, []float64{1}, at, min15, []float64{2}, []uint64{1, 2}))
+	for i := range sums {
+		sums[i].Temporality = telemetry.TemporalityDelta
+	}
+	for i := range histograms {
+		histograms[i].Temporality = telemetry.TemporalityDelta
+	}
+	s, _ := testStore(t, telemetry.Rows{Sums: sums, Histograms: histograms})
+	checkEqual(t, "sum", increases(t, s, sumSeries, "c", "case", fiveMinutes()), map[string]float64{"delta": 10})
+	checkEqual(t, "count", increases(t, s, histogramSeries, "h", "case", fiveMinutes()), map[string]float64{"": 7})
+}
+
 func TestHistogramsAreReducedBucketByBucket(t *testing.T) {
 	t.Parallel()
 	x, y := pairs{"service.name": "x"}, pairs{"service.name": "y"}

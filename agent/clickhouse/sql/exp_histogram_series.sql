@@ -7,8 +7,10 @@ Buckets are what is above base^key and at most base^(key + 1); empty ones are le
 */ -}}
 WITH
     -- Two rows of one series and time are one sample written twice: the higher counts.
-    arrayFilter((p, next_ms) -> p.1 != next_ms, points,
-                arrayPushBack(arrayPopFront(arrayMap(p -> p.1, points)), toInt64(-1))) AS samples,
+    -- Increments of one time may be those of two processes: only equal ones are one.
+    if(delta, arrayCompact(points),
+       arrayFilter((p, next_ms) -> p.1 != next_ms, points,
+                   arrayPushBack(arrayPopFront(arrayMap(p -> p.1, points)), toInt64(-1)))) AS samples,
     arrayMap((c, p) -> c.2 < p.2 OR c.4 < p.4 OR c.5 != p.5
                     OR c.6 != p.6 OR length(c.7) != length(p.7)
                     OR c.8 != p.8 OR length(c.9) != length(p.9)

@@ -30,11 +30,13 @@ FROM
     FROM
     (
         -- Two rows of one series and time are one sample written twice: the higher counts.
+        -- Increments of one time may be those of two processes: only equal ones are one.
         SELECT
             * EXCEPT points,
             arraySort(points) AS sorted,
-            arrayFilter((p, next_ms) -> p.1 != next_ms, sorted,
-                        arrayPushBack(arrayPopFront(sorted.1), toInt64(-1))) AS kept
+            if(delta, arrayCompact(sorted),
+               arrayFilter((p, next_ms) -> p.1 != next_ms, sorted,
+                           arrayPushBack(arrayPopFront(sorted.1), toInt64(-1)))) AS kept
         FROM
         (
             SELECT

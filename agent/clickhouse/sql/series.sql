@@ -11,8 +11,10 @@ Slot 0 is the step that ends at end_ms, 1 the one before it; steps are left-open
 {{define "series" -}}
 WITH
     -- Two rows of one series and time are one sample written twice: the higher counts.
-    arrayFilter((p, next_ms) -> p.1 != next_ms, points,
-                arrayPushBack(arrayPopFront(arrayMap(p -> p.1, points)), toInt64(-1))) AS samples,
+    -- Increments of one time may be those of two processes: only equal ones are one.
+    if(delta, arrayCompact(points),
+       arrayFilter((p, next_ms) -> p.1 != next_ms, points,
+                   arrayPushBack(arrayPopFront(arrayMap(p -> p.1, points)), toInt64(-1)))) AS samples,
     arrayMap(p -> p.2, samples) AS vectors
 SELECT
     metric,
