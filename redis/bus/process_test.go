@@ -21,6 +21,7 @@ import (
 	"github.com/atlhyper/observe/redis/key"
 	"github.com/atlhyper/observe/redis/redistest"
 	"github.com/atlhyper/observe/redis/snapshot"
+	"github.com/atlhyper/observe/shared/detail"
 )
 
 // What the test binary is when it runs as an agent of its own.
@@ -239,6 +240,35 @@ func TestFrozenAgent(t *testing.T) {
 	defer count.mu.Unlock()
 	if n := count.replies["c1"]; n != 1 {
 		t.Errorf("c1 was answered %d times", n)
+	}
+}
+
+// A reply that comes when nobody can wait for it any more is dropped: the mark of
+// another agent's answer may have run out, and it is too old to be shared.
+func TestFrozenBeyondTheDeadline(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.do(r.admin.Set(t.Context(), gateKey, "closed", 0))
+	frozen := r.process("a1")
+	redistest.Eventually(t, "the agent process beats", func() bool {
+		return r.admin.HExists(t.Context(), cluster.Agents(), "a1").Val()
+	})
+	deadline := time.Now().Add(8 * time.Second) // Redis's clock is this machine's
+	r.do(r.admin.RPush(t.Context(), cluster.Commands(), r.command("c1", func(c *bus.Command) {
+		c.Kind, c.Deadline = detail.KindTrace, deadline.UnixMilli()
+	})))
+	redistest.Eventually(t, "the agent process holds the command", func() bool { return len(r.list(cluster.Claimed("a1"))) == 1 })
+	r.signal(frozen, syscall.SIGSTOP)
+	later(t, "its time is over", func() bool { return time.Now().After(deadline.Add(key.Grace)) })
+	r.do(r.admin.Del(t.Context(), gateKey))
+	r.signal(frozen, syscall.SIGCONT)
+	later(t, "the agent drops it", func() bool { return len(r.list(cluster.Claimed("a1"))) == 0 })
+	left, err := r.admin.Keys(t.Context(), "*").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{cluster.Agents()}, left); diff != "" {
+		t.Errorf("what is left (-want +got)\n%s", diff)
 	}
 }
 

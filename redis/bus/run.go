@@ -18,7 +18,9 @@ type claim struct {
 	cmd     Command
 	raw     string    // as it lies in the claimed list
 	bad     error     // why it cannot be run; nil when it can
-	expires time.Time // when the reply is of no use any more; this process's clock
+	at      time.Time // when the run began; Redis's clock
+	until   time.Time // when the reply is of no use any more; Redis's clock
+	expires time.Time // the same on this process's clock, which may have stood still
 }
 
 // Why a run's context ended.
@@ -35,8 +37,9 @@ func (s *Server) launch(ctx context.Context, stop func(error), c claim) {
 	returned := make(chan struct{})
 	s.answers.Go(func() {
 		reply := s.execute(ctx, c, returned)
+		late := ctx.Err() != nil
 		stop(nil)
-		s.answer(context.WithoutCancel(ctx), c, reply)
+		s.answer(context.WithoutCancel(ctx), c, reply, late)
 		s.ledger.end(c.cmd.ID)
 	})
 	go func() {
@@ -109,32 +112,43 @@ func (s *Server) guarded(ctx context.Context, cmd Command) (reply Reply) {
 
 // answerLua delivers a reply unless the command was answered before: by this agent,
 // whose connection was cut before it heard so, or by one that took the command back
-// while this one was frozen. In any case the command leaves the claimed list.
+// while this one was frozen; and unless it is past its time, when the mark of an
+// earlier answer may be gone. In any case the command leaves the claimed list. A
+// shared reply lives for its kind's time from when its run began.
 //
 //	KEYS[1] reply:<id>  KEYS[2] claimed:<instance>  KEYS[3] answered:<id>
 //	KEYS[4] result:<hash>, when the reply is shared
 //	ARGV    reply, TTL of reply and mark in ms, command, instance, id, channel of the
-//	        replica or "", TTL of the result in ms
-//	result  {1 delivered | 0 answered before}
+//	        replica or ""; ms on Redis's clock: when the reply, when the result is of no use
+//	result  {1 delivered | 0 answered before | 2 too late}
 //
 // LREM comes first: a script that has written may go on when Redis has run out of
 // memory, so that what was claimed before is answered then, too.
 const answerLua = `
 redis.call('LREM', KEYS[2], 0, ARGV[3])
+local now = now_ms()
+if now > tonumber(ARGV[7]) then return {2} end
 if not redis.call('SET', KEYS[3], ARGV[4], 'NX', 'PX', ARGV[2]) then return {0} end
 redis.call('RPUSH', KEYS[1], ARGV[1])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
-if KEYS[4] then redis.call('SET', KEYS[4], ARGV[1], 'PX', ARGV[7]) end
+local keep = tonumber(ARGV[8]) - now
+if KEYS[4] and keep > 0 then redis.call('SET', KEYS[4], ARGV[1], 'PX', keep) end
 if ARGV[6] ~= '' then redis.call('PUBLISH', ARGV[6], ARGV[5]) end
 return {1}
 `
 
+// What answerLua says, besides that the reply came too late.
+const (
+	answeredBefore  = 0
+	answerDelivered = 1
+)
+
 // answer delivers the reply, again and again until it is of no use any more: the
 // command leaves the claimed list in the same step, so it is answered or still
-// there.
-func (s *Server) answer(ctx context.Context, c claim, reply Reply) {
-	reply, data := s.encode(ctx, c.cmd, reply)
-	keys, args := s.answerArgs(c, reply, data)
+// there. One that came back after its run had ended, late, is not shared.
+func (s *Server) answer(ctx context.Context, c claim, reply Reply, late bool) {
+	reply, data := s.encode(ctx, c, reply)
+	keys, args := s.answerArgs(c, data, !late && reply.shareable(data))
 	var backoff conn.Backoff
 	for {
 		result, err := s.scripts.answer.Run(ctx, s.clients.Normal, keys, args(time.Until(c.expires))...)
@@ -143,14 +157,14 @@ func (s *Server) answer(ctx context.Context, c claim, reply Reply) {
 			delivered, err = conn.Ints(result, 1)
 		}
 		switch {
-		case err == nil && delivered[0] == 1:
+		case err == nil && delivered[0] == answerDelivered:
 			s.stats.answered.Add(1)
 			s.stats.replyBytes.Add(int64(len(data)))
 			return
-		case err == nil:
+		case err == nil && delivered[0] == answeredBefore:
 			s.stats.answeredBefore.Add(1)
 			return
-		case time.Now().After(c.expires):
+		case err == nil || time.Now().After(c.expires):
 			s.stats.unanswered.Add(1)
 			s.cfg.Logger.WarnContext(ctx, "a reply could not be delivered in time", "id", c.cmd.ID, "error", err)
 			return
@@ -159,28 +173,30 @@ func (s *Server) answer(ctx context.Context, c claim, reply Reply) {
 	}
 }
 
-// answerArgs are the script's; left is until when the reply is of use.
-func (s *Server) answerArgs(c claim, reply Reply, data []byte) (keys []string, args func(left time.Duration) []any) {
+// answerArgs are the script's; left is how long the reply is of use.
+func (s *Server) answerArgs(c claim, data []byte, share bool) (keys []string, args func(left time.Duration) []any) {
 	cluster, channel := s.cfg.Cluster, ""
 	if key.ValidateInstance(c.cmd.Replica) == nil {
 		channel = cluster.Replies(c.cmd.Replica)
 	}
 	keys = []string{cluster.Reply(c.cmd.ID), s.claimedBy, cluster.Answered(c.cmd.ID)}
 	shared, ttl, ok := resultKey(cluster, c.cmd.Kind, c.cmd.Params)
-	if ok && reply.shareable(data) {
+	if ok && share {
 		keys = append(keys, shared)
 	}
 	return keys, func(left time.Duration) []any {
 		return []any{
-			data, max(left, key.Grace).Milliseconds(), c.raw, s.cfg.Instance, c.cmd.ID, channel, ttl.Milliseconds(),
+			data, max(left, key.Grace).Milliseconds(), c.raw, s.cfg.Instance, c.cmd.ID, channel,
+			c.until.UnixMilli(), c.at.Add(ttl).UnixMilli(),
 		}
 	}
 }
 
 // encode returns the reply as it is sent and its bytes, or those of a refusal when
 // it has none or too many.
-func (s *Server) encode(ctx context.Context, cmd Command, reply Reply) (Reply, []byte) {
-	reply.V, reply.ID, reply.Agent, reply.At = Version, cmd.ID, s.cfg.Instance, s.clients.Clock(s.cfg.Cluster).Now().UnixMilli()
+func (s *Server) encode(ctx context.Context, c claim, reply Reply) (Reply, []byte) {
+	cmd := c.cmd
+	reply.V, reply.ID, reply.Agent, reply.At = Version, cmd.ID, s.cfg.Instance, c.at.UnixMilli()
 	reply.Message = bounded(reply.Message, maxMessage)
 	if reply.Code != "" {
 		reply.Data = nil

@@ -81,7 +81,7 @@ func NewServer(clients *conn.Clients, cfg ServerConfig) (*Server, error) {
 	s := &Server{
 		clients: clients, cfg: cfg,
 		scripts: serverScripts{
-			drain: conn.NewScript(drainLua), answer: conn.NewScript(answerLua),
+			drain: conn.NewScript(drainLua), answer: conn.NewScript(beat.Lua, answerLua),
 			handBack: conn.NewScript(handBackLua), reclaim: conn.NewScript(beat.Lua, reclaimLua),
 		},
 		slots:     make(chan struct{}, cfg.Slots),

@@ -115,7 +115,8 @@ func (s *Server) start(ctx context.Context, raw string) {
 	run, abandon := context.WithCancelCause(run)
 	stop := func(cause error) { abandon(cause); cancel() }
 
-	switch s.ledger.begin(cmd.ID, stop, time.Now().Add(left+key.Grace)) {
+	c := claim{cmd: cmd, raw: raw, bad: err, at: now, until: now.Add(left + key.Grace), expires: time.Now().Add(left + key.Grace)}
+	switch s.ledger.begin(cmd.ID, stop, c.expires) {
 	case entryRunning:
 		stop(nil)
 		s.stats.duplicates.Add(1)
@@ -125,9 +126,9 @@ func (s *Server) start(ctx context.Context, raw string) {
 		s.drop(ctx, raw, &s.stats.duplicates)
 	case entryCanceled:
 		stop(errCanceled)
-		s.launch(run, stop, claim{cmd: cmd, raw: raw, bad: err, expires: time.Now().Add(left + key.Grace)})
+		s.launch(run, stop, c)
 	case entryNew:
-		s.launch(run, stop, claim{cmd: cmd, raw: raw, bad: err, expires: time.Now().Add(left + key.Grace)})
+		s.launch(run, stop, c)
 	}
 }
 

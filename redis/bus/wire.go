@@ -77,7 +77,7 @@ type Reply struct {
 	Meta detail.Meta `json:"meta"`
 	// TookMs is how long the agent ran it.
 	TookMs float64 `json:"tookMs"`
-	// At is when it was answered: ms on Redis's clock. 0 from agents that don't say.
+	// At is when its run began: ms on Redis's clock. 0 from agents that don't say.
 	At int64 `json:"at,omitempty"`
 	// Shared is true when the reply was made for an earlier request that was equal.
 	Shared bool `json:"-"`
