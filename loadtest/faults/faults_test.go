@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/atlhyper/observe/loadtest/fleet"
+	"github.com/atlhyper/observe/loadtest/verify"
 	"github.com/atlhyper/observe/redis/conn"
 	"github.com/atlhyper/observe/redis/redistest"
 )
@@ -79,17 +80,17 @@ func experiments(t *testing.T) []experiment {
 }
 
 // single is a stack on one redis-server, and that server.
-func single(t *testing.T) (*stack, *redistest.Server, *redis.Client) {
+func single(t *testing.T, cfg verify.Config) (*stack, *redistest.Server, *redis.Client) {
 	t.Helper()
 	server := redistest.Start(t)
 	admin := server.Client(t)
-	return newStack(t, plan{redisURL: server.URL()}, admin), server, admin
+	return newStack(t, plan{redisURL: server.URL(), verify: cfg}, admin), server, admin
 }
 
 func redisFaults() []experiment {
 	return []experiment{
 		{fault: "Redis killed, 5 s later back and empty", setup: func(t *testing.T) (*stack, func()) {
-			s, server, _ := single(t)
+			s, server, _ := single(t, verify.Config{Forgets: true})
 			return s, func() {
 				server.Stop()
 				s.hold(5 * time.Second)
@@ -97,7 +98,7 @@ func redisFaults() []experiment {
 			}
 		}},
 		{fault: "Redis frozen for 10 s", setup: func(t *testing.T) (*stack, func()) {
-			s, server, _ := single(t)
+			s, server, _ := single(t, verify.Config{})
 			return s, func() {
 				server.Freeze()
 				s.hold(10 * time.Second)
@@ -105,7 +106,7 @@ func redisFaults() []experiment {
 			}
 		}},
 		{fault: "Redis out of memory for 15 s, noeviction", setup: func(t *testing.T) (*stack, func()) {
-			s, _, admin := single(t)
+			s, _, admin := single(t, verify.Config{})
 			return s, func() {
 				s.set(admin, "maxmemory", "1mb") // less than an empty server has
 				s.hold(15 * time.Second)
@@ -126,7 +127,7 @@ func (s *stack) set(admin *redis.Client, name, value string) {
 
 // evicting lets somebody else fill a Redis that evicts, again and again.
 func evicting(t *testing.T) (*stack, func()) {
-	s, _, admin := single(t)
+	s, _, admin := single(t, verify.Config{Forgets: true})
 	return s, func() {
 		used, err := admin.InfoMap(t.Context(), "memory").Result()
 		if err != nil {

@@ -48,13 +48,15 @@ type stack struct {
 	// spare is how many goroutines more there may be: those of pooled connections to
 	// something else than Redis.
 	spare int
+	// forgets says that Redis loses what it has.
+	forgets bool
 	// admins look at each redis-server.
 	admins []*redis.Client
 }
 
 func newStack(t *testing.T, p plan, admins ...*redis.Client) *stack {
 	t.Helper()
-	s := &stack{t: t, admins: admins}
+	s := &stack{t: t, admins: admins, forgets: p.verify.Forgets}
 	if p.agentURL == "" {
 		p.agentURL = p.redisURL
 	}
@@ -301,6 +303,7 @@ func (e experiment) run(t *testing.T, order int) Row {
 	}
 	row := Row{
 		Order: order, Fault: e.fault, Note: e.note, Dashboards: during.Dashboards(), Details: during.Details(), Wrong: wrong,
+		SaidUnknown: s.verifier.SaidUnknown(), Forgets: s.forgets,
 		Recovery: whole, Interval: interval, Within: *within,
 	}
 	if late := row.Late(); late > 0 {

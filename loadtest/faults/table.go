@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,6 +25,11 @@ type Row struct {
 	Dashboards, Details verify.Counts
 	// Wrong is how many answers were wrong, before, during and after.
 	Wrong int
+	// SaidUnknown is how many answers said that a cluster is unknown which had been
+	// shown before.
+	SaidUnknown int
+	// Forgets says that Redis lost what it had, so that they may.
+	Forgets bool
 	// Recovery is from the end of the fault to the moment from which everything was
 	// fresh and answered again.
 	Recovery time.Duration
@@ -44,6 +50,15 @@ func (r Row) Late() time.Duration {
 	return max(r.Recovery-time.Duration(r.Within)*r.Interval, 0)
 }
 
+// saidUnknown is the cell of the table; where Redis lost what it had, the codes say
+// it all.
+func (r Row) saidUnknown() string {
+	if r.Forgets {
+		return "-"
+	}
+	return strconv.Itoa(r.SaidUnknown)
+}
+
 // recovery is the cell of the table.
 func (r Row) recovery() string {
 	text := intervals(r.Recovery, r.Interval)
@@ -58,14 +73,14 @@ func (r Row) recovery() string {
 func Table(rows []Row) string {
 	slices.SortFunc(rows, func(a, b Row) int { return cmp.Compare(a.Order, b.Order) })
 	var text strings.Builder
-	text.WriteString("| fault | dashboards meanwhile | details meanwhile | longest answer | wrong answers | whole again after |\n|---|---|---|---|---|---|\n")
+	text.WriteString("| fault | dashboards meanwhile | details meanwhile | longest answer | wrong answers | said unknown | whole again after |\n|---|---|---|---|---|---|---|\n")
 	for _, r := range rows {
 		fault := r.Fault
 		if r.Note != "" {
 			fault += ". " + r.Note
 		}
-		fmt.Fprintf(&text, "| %s | %s | %s | %s | %d | %s |\n", fault, shares(r.Dashboards), shares(r.Details),
-			atMost(max(r.Dashboards.Worst, r.Details.Worst)), r.Wrong, r.recovery())
+		fmt.Fprintf(&text, "| %s | %s | %s | %s | %d | %s | %s |\n", fault, shares(r.Dashboards), shares(r.Details),
+			atMost(max(r.Dashboards.Worst, r.Details.Worst)), r.Wrong, r.saidUnknown(), r.recovery())
 	}
 	return text.String()
 }

@@ -23,12 +23,16 @@ func TestTableIsCoarse(t *testing.T) {
 		t.Errorf("two runs that saw nearly the same:\n%s\n%s", first, again)
 	}
 	for _, want := range []string{
-		"| f | most `timeout`, few `ok` | all `ok` | ≤ 100ms | 0 | ≤ 1.5 intervals |",
-		"| f | most `ok`, some `timeout` | all `ok` | ≤ 3s | 0 | ≤ 0.5 interval |",
+		"| f | most `timeout`, few `ok` | all `ok` | ≤ 100ms | 0 | 0 | ≤ 1.5 intervals |",
+		"| f | most `ok`, some `timeout` | all `ok` | ≤ 3s | 0 | 0 | ≤ 0.5 interval |",
 	} {
 		if !strings.Contains(first, want) {
 			t.Errorf("no line %q in\n%s", want, first)
 		}
+	}
+	if text := Table([]Row{{Fault: "f", Interval: time.Second, SaidUnknown: 7}, {Fault: "g", Interval: time.Second, SaidUnknown: 7, Forgets: true}}); !strings.Contains(text, "| 7 |") ||
+		strings.Count(text, "| 7 |") != 1 {
+		t.Errorf("said unknown reads\n%s", text)
 	}
 	late := row(1, 1, 0, 0, 21*time.Second)
 	late.Within = 2

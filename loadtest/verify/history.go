@@ -14,6 +14,8 @@ type history struct {
 	latest map[place]state
 	// versions is which version each publish of a section had, whoever told.
 	versions map[place]map[int64]int64
+	// known are the clusters that some replica showed.
+	known map[string]bool
 }
 
 // place is a section of a cluster, as one replica shows it ("" for all of them).
@@ -27,7 +29,7 @@ type place struct {
 type state struct{ seq, version int64 }
 
 func newHistory() history {
-	return history{latest: map[place]state{}, versions: map[place]map[int64]int64{}}
+	return history{latest: map[place]state{}, versions: map[place]map[int64]int64{}, known: map[string]bool{}}
 }
 
 // seen returns the newest answer so far, to be asked before a request is sent.
@@ -35,6 +37,20 @@ func (h *history) seen(p place) state {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.latest[p]
+}
+
+// wasShown tells whether any replica showed data of a cluster so far; shown notes
+// that one did.
+func (h *history) wasShown(cluster string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.known[cluster]
+}
+
+func (h *history) shown(cluster string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.known[cluster] = true
 }
 
 // maxVersions bounds what is remembered of one section.

@@ -54,6 +54,7 @@ type Phase struct {
 	details    Counts
 	skipped    int
 	wrong      int
+	forgotten  int
 	examples   []string
 	lastBad    time.Time
 }
@@ -72,6 +73,9 @@ func (p *Phase) note(c *Counts, a answer) {
 	c.Worst = max(c.Worst, a.took)
 	if a.code != OK && a.code != HungUp && a.began.After(p.lastBad) {
 		p.lastBad = a.began
+	}
+	if a.forgotten {
+		p.forgotten++
 	}
 	if a.wrong != nil {
 		p.wrong++
@@ -104,6 +108,14 @@ func (p *Phase) Wrong() (count int, examples []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.wrong, append([]string(nil), p.examples...)
+}
+
+// SaidUnknown is how many answers said of a cluster that was shown before that it
+// is unknown.
+func (p *Phase) SaidUnknown() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.forgotten
 }
 
 // LastBad is when the last request was sent that got neither data nor hung up; zero

@@ -30,6 +30,7 @@ type answer struct {
 	data        json.RawMessage
 	collectedAt time.Time
 	seq         int64
+	forgotten   bool  // a cluster that was shown before is said to be unknown
 	wrong       error // what no master may say
 }
 
@@ -144,6 +145,7 @@ func (v *Verifier) ask(ctx context.Context, master string, world World, request 
 
 // do sends a request and reads what every answer must have.
 func (v *Verifier) do(ctx context.Context, cluster, method, target, text string) (a answer) {
+	known := v.history.wasShown(cluster)
 	a.began = time.Now()
 	defer func() { a.took = time.Since(a.began) }()
 	req, err := http.NewRequestWithContext(ctx, method, target, strings.NewReader(text))
@@ -169,8 +171,13 @@ func (v *Verifier) do(ctx context.Context, cluster, method, target, text string)
 	}
 	if res.StatusCode == http.StatusOK {
 		a = a.accepted(cluster, b)
+		v.history.shown(cluster)
 	} else {
 		a = a.refused(res, b)
+		a.forgotten = known && a.code == string(fault.ClusterUnknown)
+	}
+	if a.wrong == nil && a.forgotten && !v.cfg.Forgets {
+		a.wrong = fmt.Errorf("%w: %s was shown before and is said to be unknown", fleet.ErrWrong, cluster)
 	}
 	if a.wrong == nil {
 		a.wrong = v.discreet(content)

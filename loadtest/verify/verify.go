@@ -51,6 +51,9 @@ type Config struct {
 	// ClockSteps says that clocks are set during the test, so that no age can be
 	// checked.
 	ClockSteps bool
+	// Forgets says that Redis loses what it has during the test: only then may a
+	// cluster that was seen be said to be unknown.
+	Forgets bool
 	// Addresses are host:port pairs of what the masters and agents connect to: no
 	// answer may hold one, nor a name of this machine.
 	Addresses []string
@@ -175,6 +178,17 @@ func (v *Verifier) Wrong() (count int, examples []string) {
 		examples = append(examples, some...)
 	}
 	return count, examples
+}
+
+// SaidUnknown is how many answers of all phases said of a cluster that was shown
+// before that it is unknown.
+func (v *Verifier) SaidUnknown() (count int) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, p := range v.phases {
+		count += p.SaidUnknown()
+	}
+	return count
 }
 
 // Total is the answers of all phases.

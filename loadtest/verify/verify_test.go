@@ -82,6 +82,10 @@ func TestLiesAreFound(t *testing.T) {
 		"an address":      {[]reply{{502, false, func() string { return `{"error":"dial 127.0.0.1:80","code":"agent_error"}` }}}, "tells an address"},
 		"another":         {[]reply{{502, false, func() string { return `{"error":"dial db.example:9000","code":"agent_error"}` }}}, "tells an address"},
 		"this machine":    {[]reply{{502, false, func() string { return `{"error":"dial [::1]:80","code":"agent_error"}` }}}, "tells an address"},
+		"forgotten": {[]reply{{200, false, func() string { return ok(good, fresh(5)) }}, {404, false, func() string {
+			return `{"error":"no cluster c1 was ever seen","code":"cluster_unknown"}`
+		}}}, "said to be unknown"},
+		"never shown": {[]reply{{404, false, func() string { return `{"error":"no cluster c1 was ever seen","code":"cluster_unknown"}` }}}, ""},
 		"in a reason": {[]reply{{200, false, func() string {
 			return ok(good, fresh(5)+`,"stale":true,"error":"dial localhost: refused"`)
 		}}}, "tells an address"},
