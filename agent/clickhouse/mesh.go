@@ -95,7 +95,7 @@ func linkerdCallee(l labels) meshKey {
 // serviceHost reads name.namespace.svc…:port; any other host is a name without
 // a namespace.
 func serviceHost(host string) meshKey {
-	host = hostOf(host)
+	host = endpointOf(host).host
 	if parts := strings.Split(host, "."); len(parts) >= 3 && parts[2] == "svc" {
 		return meshKey{parts[1], parts[0]}
 	}

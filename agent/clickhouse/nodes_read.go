@@ -63,7 +63,7 @@ func (s *Store) streamNodes(ctx context.Context, statement string, metrics []str
 		"metrics":        metrics,
 		"from_ms":        w.fromMs,
 		"to_ms":          w.toMs,
-		"resource_keys":  nodeResourceKeys(),
+		"resource_keys":  nodeAttributes(),
 		"attribute_keys": nodeLabels(),
 		"any_of":         []string{},
 		"max_rows":       maxSeriesRows + 1,

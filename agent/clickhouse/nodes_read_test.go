@@ -65,7 +65,7 @@ func TestNodeRowsAreTheSeries(t *testing.T) {
 		nodeGaugeRows: {gaugeSeries, append(nodeGauges(), hostMetrics()...)},
 	} {
 		series, err := s.readSeries(t.Context(), c.series, seriesQuery{
-			metrics: c.metrics, window: w, resourceKeys: nodeResourceKeys(), attributeKeys: nodeLabels(),
+			metrics: c.metrics, window: w, resourceKeys: nodeAttributes(), attributeKeys: nodeLabels(),
 		})
 		if err != nil {
 			t.Fatal(err)

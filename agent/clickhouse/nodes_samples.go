@@ -14,6 +14,7 @@ type labelled struct {
 	value  float64
 	// known is false for a counter with too few samples for a rate.
 	known           bool
+	counter         bool
 	firstMs, lastMs int64
 	samples         int64
 }
@@ -21,6 +22,7 @@ type labelled struct {
 // nodeSamples is what one node sent in the window, by metric.
 type nodeSamples struct {
 	identity
+	members
 	newestMs int64
 	values   map[string][]labelled
 	index    map[labelledKey]int // place in values[metric]
@@ -52,17 +54,23 @@ func groupByNode(sums, gauges []series, w window) map[string]*nodeSamples {
 // the gauge table.
 type nodeGroups struct {
 	window     window
-	nodes      map[string]*nodeSamples
+	parts      map[partKey]*nodeSamples
 	identities map[*labelText]*identity // by resource; nil where it tells of no node
 }
 
+// partKey is a node's key and one of the endpoints it was scraped at.
+type partKey struct {
+	key string
+	endpoint
+}
+
 func newNodeGroups(w window) *nodeGroups {
-	return &nodeGroups{window: w, nodes: make(map[string]*nodeSamples), identities: make(map[*labelText]*identity)}
+	return &nodeGroups{window: w, parts: make(map[partKey]*nodeSamples), identities: make(map[*labelText]*identity)}
 }
 
 // gaugesFollow says that the sum table is at its end.
 func (g *nodeGroups) gaugesFollow() {
-	for _, n := range g.nodes {
+	for _, n := range g.parts {
 		for metric := range n.values {
 			n.summed[metric] = true
 		}
@@ -93,10 +101,11 @@ func (g *nodeGroups) add(r *nodeRow, counter bool) {
 	if !ok {
 		return
 	}
-	n := g.nodes[id.key]
+	part := partKey{id.key, id.endpoint}
+	n := g.parts[part]
 	if n == nil {
-		n = &nodeSamples{identity: id, values: make(map[string][]labelled), index: make(map[labelledKey]int), summed: make(map[string]bool)}
-		g.nodes[id.key] = n
+		n = newNodeSamples(id)
+		g.parts[part] = n
 	}
 	if n.ip == "" {
 		n.ip = id.ip
@@ -105,7 +114,7 @@ func (g *nodeGroups) add(r *nodeRow, counter bool) {
 	if n.summed[r.metric] {
 		return
 	}
-	v := labelled{labels: r.attributes, key: r.labelsText.key, known: true, firstMs: r.firstMs, lastMs: r.lastMs, samples: r.samples}
+	v := labelled{labels: r.attributes, key: r.labelsText.key, known: true, counter: counter, firstMs: r.firstMs, lastMs: r.lastMs, samples: r.samples}
 	if counter {
 		var inc increment
 		if inc, v.known = (history{&r.series}).increase(g.window); v.known {
@@ -114,44 +123,67 @@ func (g *nodeGroups) add(r *nodeRow, counter bool) {
 	} else {
 		v.value = r.lastValue()
 	}
-	key := labelledKey{r.metric, v.key}
+	n.put(r.metric, v)
+}
+
+func newNodeSamples(id identity) *nodeSamples {
+	return &nodeSamples{
+		identity: id,
+		members:  members{shared: id.key, raws: []string{id.raw}, endpoints: map[endpoint]bool{id.endpoint: true}},
+		values:   make(map[string][]labelled), index: make(map[labelledKey]int), summed: make(map[string]bool),
+	}
+}
+
+// put adds a series to those of the node.
+func (n *nodeSamples) put(metric string, v labelled) {
+	key := labelledKey{metric, v.key}
 	if i, ok := n.index[key]; ok {
-		n.values[r.metric][i].merge(v, counter)
+		n.values[metric][i].merge(v)
 		return
 	}
-	n.index[key] = len(n.values[r.metric])
-	n.values[r.metric] = append(n.values[r.metric], v)
+	n.index[key] = len(n.values[metric])
+	n.values[metric] = append(n.values[metric], v)
 }
 
 // translated are the nodes once all series are there. The server answers in any
 // order; sums of equal samples must be equal to the last bit, or a section looks
 // changed.
 func (g *nodeGroups) translated() map[string]*nodeSamples {
-	for _, n := range g.nodes {
+	nodes := nodesOfParts(g.parts)
+	for _, n := range nodes {
 		for _, list := range n.values {
 			slices.SortFunc(list, func(a, b labelled) int { return cmp.Compare(a.key, b.key) })
 		}
 		n.index = nil // places have changed
 		n.translate()
 	}
-	return g.nodes
+	return nodes
 }
 
 // merge joins another series with the same labels. It is one exporter whose
 // resource changed (a restarted pod), or one that is scraped twice: rates one
 // after the other add up, of side by side ones that with more samples counts; of
 // gauges the newest.
-func (old *labelled) merge(v labelled, counter bool) {
+func (old *labelled) merge(v labelled) {
 	overlap := old.firstMs <= v.lastMs && v.firstMs <= old.lastMs
 	switch {
-	case counter && !overlap:
+	case v.counter && !overlap:
 		old.value += v.value
 		old.known = old.known || v.known
 		old.firstMs, old.lastMs = min(old.firstMs, v.firstMs), max(old.lastMs, v.lastMs)
 		old.samples += v.samples
-	case counter && v.samples > old.samples, !counter && v.lastMs > old.lastMs:
+	case v.outranks(old):
 		*old = v
 	}
+}
+
+// outranks tells which of two series side by side counts, whichever came first.
+func (v *labelled) outranks(o *labelled) bool {
+	samples, newest := cmp.Compare(v.samples, o.samples), cmp.Compare(v.lastMs, o.lastMs)
+	if !v.counter {
+		samples, newest = newest, samples
+	}
+	return cmp.Or(samples, newest, cmp.Compare(v.value, o.value)) > 0
 }
 
 // isUntypedCounter tells whether a metric of the gauge table is a counter: the

@@ -3,6 +3,7 @@ package clickhouse
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -27,7 +28,7 @@ const (
 // names the node that sent nothing in the range, or the metric it did not send.
 func (s *Store) NodeSeries(ctx context.Context, r detail.NodeSeries) (model.NodeSeries, detail.Meta, error) {
 	meta := detail.Meta{WindowSeconds: wholeSeconds(r.Range.Duration())}
-	id, err := s.findNode(ctx, r.Name, rangeWindow(r.Range))
+	node, err := s.findNode(ctx, r.Name, rangeWindow(r.Range))
 	if err != nil {
 		return model.NodeSeries{}, meta, err
 	}
@@ -37,7 +38,7 @@ func (s *Store) NodeSeries(ctx context.Context, r detail.NodeSeries) (model.Node
 	if !isAlias {
 		panel, metrics = rawPanel(r.Metric), []string{r.Metric}
 	}
-	tracks, err := s.nodeTracks(ctx, id, metrics, g)
+	tracks, err := s.nodeTracks(ctx, node, metrics, g)
 	if err != nil {
 		return model.NodeSeries{}, meta, err
 	}
@@ -72,9 +73,9 @@ type track struct {
 
 // nodeTracks reads metrics of one node. Two series with equal labels (a
 // restarted exporter) become one.
-func (s *Store) nodeTracks(ctx context.Context, id identity, metrics []string, g grid) ([]track, error) {
+func (s *Store) nodeTracks(ctx context.Context, node members, metrics []string, g grid) ([]track, error) {
 	q := g.query()
-	q.metrics, q.resourceKeys, q.anyOf = metrics, nodeResourceKeys(), []string{id.raw}
+	q.metrics, q.resourceKeys, q.anyOf = metrics, nodeAttributes(), node.raws
 	tables, err := s.readTables(ctx, tableQuery{sumSeries, q}, tableQuery{gaugeSeries, q})
 	if err != nil {
 		return nil, err
@@ -85,7 +86,7 @@ func (s *Store) nodeTracks(ctx context.Context, id identity, metrics []string, g
 	)
 	for i, lines := range bySeries(tables, g.step) {
 		for _, line := range lines {
-			if of, ok := identify(line.series); !ok || of.key != id.key {
+			if of, ok := identify(line.series); !ok || !node.has(of) {
 				continue
 			}
 			t := line.track(g, i == 0 && line.monotonic || i == 1 && isUntypedCounter(line.metric))
@@ -131,29 +132,50 @@ func (t *track) join(other track) {
 	}
 }
 
-// findNode finds a node by its name, key or address: first in the newest hour
+// findNode finds a node by what nodeNamed takes for its name: first in the newest hour
 // of the window, then in all of it.
-func (s *Store) findNode(ctx context.Context, name string, w window) (identity, error) {
+func (s *Store) findNode(ctx context.Context, name string, w window) (members, error) {
 	recent := window{max(w.fromMs, w.toMs-findWindow.Milliseconds()), w.toMs}
 	for _, part := range []window{recent, w} {
 		q := seriesQuery{
-			metrics: []string{unameInfo, bootTime, nodeTime, hostLoad1, hostUptime, hostMemory}, window: part,
-			resourceKeys: nodeResourceKeys(), attributeKeys: []string{"nodename", "exported_instance"},
+			metrics: []string{unameInfo, bootTime, nodeTime, "node_load1", hostLoad1, hostUptime, hostMemory}, window: part,
+			resourceKeys: nodeAttributes(), attributeKeys: []string{"nodename", "exported_instance"},
 		}
 		tables, err := s.readTables(ctx, tableQuery{sumSeries, q}, tableQuery{gaugeSeries, q})
 		if err != nil {
-			return identity{}, err
+			return members{}, err
 		}
-		nodes := groupByNode(tables[0], tables[1], part)
-		names := nodeNames(nodes)
-		for key, n := range nodes {
-			if names[key] == name || key == name || n.ip == name {
-				return n.identity, nil
-			}
+		if n := nodeNamed(groupByNode(tables[0], tables[1], part), name); n != nil {
+			return n.members, nil
 		}
 		if recent == w {
 			break
 		}
 	}
-	return identity{}, fault.New(fault.NotFound, "no node %q sent metrics in the range", name)
+	return members{}, fault.New(fault.NotFound, "no node %q sent metrics in the range", name)
+}
+
+// nodeNamed finds a node by the name it is shown by, its key, an endpoint, its
+// address, or the key that it shares with others; of several the one that sent
+// last. Nil where there is none.
+func nodeNamed(nodes map[string]*nodeSamples, name string) *nodeSamples {
+	names := nodeNames(nodes)
+	for _, matches := range []func(string, *nodeSamples) bool{
+		func(key string, _ *nodeSamples) bool { return names[key] == name },
+		func(key string, _ *nodeSamples) bool { return key == name },
+		func(_ string, n *nodeSamples) bool { return n.endpoints[endpointOf(name)] },
+		func(_ string, n *nodeSamples) bool { return n.ip == name },
+		func(_ string, n *nodeSamples) bool { return n.shared == name },
+	} {
+		var found *nodeSamples
+		for _, key := range slices.Sorted(maps.Keys(nodes)) {
+			if n := nodes[key]; matches(key, n) && (found == nil || n.newestMs > found.newestMs) {
+				found = n
+			}
+		}
+		if found != nil {
+			return found
+		}
+	}
+	return nil
 }
