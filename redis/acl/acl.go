@@ -104,7 +104,7 @@ func grants() []grant {
 		{role: Master, why: "in scripts: push a command or take it back", commands: "hvals llen rpush pexpire pttl lrem publish strlen get"},
 		{role: Master, why: "fetch and delete replies, in a script", commands: "lindex unlink"},
 		{role: Master, why: "hear of replies and events", commands: "psubscribe"},
-		{role: Master, why: "read snapshots and agents", commands: "hget hmget hgetall"},
+		{role: Master, why: "in scripts: read snapshots and agents, of bounded length", commands: "hlen hkeys hstrlen hget hmget hgetall"},
 		{role: Master, why: "keep the list of clusters", commands: "scan zadd zremrangebyscore zrevrange zscore zmscore"},
 	}
 }

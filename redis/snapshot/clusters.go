@@ -72,7 +72,7 @@ func (r *Reader) Cluster(ctx context.Context, c key.Cluster) (ClusterInfo, error
 	// The list first: it is made of beats, so that a cluster which is listed
 	// before its agents are read has an agent, or lost all it had.
 	score, err := r.clients.Normal.ZScore(ctx, key.Clusters, string(c)).Result()
-	if err := batchError(err); err != nil {
+	if err := conn.Unavailable(err); err != nil {
 		return ClusterInfo{}, fmt.Errorf("read cluster: %w", err)
 	}
 	listed, _ := key.SeenAt(score, r.clients.Now())
@@ -97,40 +97,29 @@ func (c *ClusterInfo) listed(seen, now time.Time) {
 // known tells whether anything says that the cluster was ever there.
 func (c *ClusterInfo) known() bool { return !c.LastSeen.IsZero() || len(c.Agents) > 0 }
 
-// batchError is what went wrong with a pipeline as a whole. A key of the wrong type
-// is the matter of one cluster.
-func batchError(err error) error {
-	if redis.HasErrorPrefix(err, "WRONGTYPE") {
-		return nil
-	}
-	return conn.Unavailable(err)
-}
-
 // read reads the agents and the meta of some clusters in one round trip.
 func (r *Reader) read(ctx context.Context, ids []key.Cluster) ([]ClusterInfo, error) {
-	agents := make([]*redis.MapStringStringCmd, len(ids))
-	metas := make([]*redis.MapStringStringCmd, len(ids))
+	answers := make([]*redis.Cmd, len(ids))
 	_, err := r.clients.Normal.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, id := range ids {
-			agents[i] = p.HGetAll(ctx, id.Agents())
-			metas[i] = p.HGetAll(ctx, id.Meta())
+			answers[i] = p.Eval(ctx, hashesLua, []string{id.Agents(), id.Meta()}, maxHashFields, maxHashBytes)
 		}
 		return nil
 	})
-	if err := batchError(err); err != nil {
+	if err := conn.Unavailable(err); err != nil {
 		return nil, fmt.Errorf("read clusters: %w", err)
 	}
 	out := make([]ClusterInfo, len(ids))
 	for i, id := range ids {
-		// Behind a key of the wrong type, the pipeline's error, may be one of the network.
-		if err := errors.Join(batchError(agents[i].Err()), batchError(metas[i].Err())); err != nil {
+		hashes, failed, err := hashesOf(answers[i].Val(), 2)
+		if err != nil {
 			return nil, fmt.Errorf("read clusters: %w", err)
 		}
-		if err := agents[i].Err(); err != nil {
-			r.cfg.Logger.WarnContext(ctx, "the agents of a cluster cannot be read", "cluster", id, "error", err)
+		if failed[0] != nil {
+			r.cfg.Logger.WarnContext(ctx, "the agents of a cluster cannot be read", "cluster", id, "error", failed[0])
 		}
-		info := ClusterInfo{ID: id, Agents: r.parseAgents(ctx, id, agents[i].Val())}
-		if err := errors.Join(metas[i].Err(), r.parseMeta(&info, metas[i].Val())); err != nil {
+		info := ClusterInfo{ID: id, Agents: r.parseAgents(ctx, id, hashes[0])}
+		if err := errors.Join(failed[1], r.parseMeta(&info, hashes[1])); err != nil {
 			r.cfg.Logger.WarnContext(ctx, "the meta of a cluster cannot be read", "cluster", id, "error", err)
 			info.unreadable = true
 		}

@@ -142,22 +142,27 @@ func (r *Reader) newestBeats(ctx context.Context) (map[key.Cluster]time.Time, er
 }
 
 func (r *Reader) beatsOf(ctx context.Context, keys []string, newest map[key.Cluster]time.Time) error {
-	answers := make(map[key.Cluster]*redis.StringSliceCmd, len(keys))
+	answers := make(map[key.Cluster]*redis.Cmd, len(keys))
 	_, err := r.clients.Normal.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for _, k := range keys {
 			if c, ok := key.ClusterOf(k); ok {
-				answers[c] = p.HVals(ctx, k)
+				answers[c] = p.Eval(ctx, hashesLua, []string{k}, maxHashFields, maxHashBytes)
 			}
 		}
 		return nil
 	})
-	if err := batchError(err); err != nil {
+	if err := conn.Unavailable(err); err != nil {
 		return fmt.Errorf("read beats: %w", err)
 	}
 	for c, answer := range answers {
+		// A hash that cannot be read is reported by whoever reads the cluster.
+		hashes, _, err := hashesOf(answer.Val(), 1)
+		if err != nil {
+			return fmt.Errorf("read beats: %w", err)
+		}
 		now := r.clients.Clock(c).Now()
 		var last time.Time
-		for _, value := range answer.Val() {
+		for _, value := range hashes[0] {
 			// What is not a beat is reported by whoever reads the cluster.
 			_, at, err := beat.Decode(value)
 			if err == nil && at.After(last) && !at.After(now.Add(key.BeatExpiry)) {

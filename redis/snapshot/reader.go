@@ -7,8 +7,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/atlhyper/observe/redis/conn"
 	"github.com/atlhyper/observe/redis/key"
 	"github.com/atlhyper/observe/shared/fault"
@@ -17,7 +15,8 @@ import (
 
 // ReaderConfig bounds what is read.
 type ReaderConfig struct {
-	// MaxSectionBytes bounds a section's plain msgpack. 0 means 64 MiB.
+	// MaxSectionBytes bounds a section, as it is stored and as plain msgpack. 0 means
+	// 64 MiB.
 	MaxSectionBytes int
 	// GatherInterval is between the looks of Gather at all agents. 0 means 10 s.
 	GatherInterval time.Duration
@@ -31,6 +30,7 @@ type Reader struct {
 	clients *conn.Clients
 	cfg     ReaderConfig
 	unpack  *unpacker
+	readOne *conn.Script
 }
 
 // NewReader returns a Reader.
@@ -44,12 +44,11 @@ func NewReader(clients *conn.Clients, cfg ReaderConfig) *Reader {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Reader{clients: clients, cfg: cfg, unpack: &unpacker{max: cfg.MaxSectionBytes}}
+	return &Reader{clients: clients, cfg: cfg, unpack: &unpacker{max: cfg.MaxSectionBytes}, readOne: conn.NewScript(sectionLua)}
 }
 
 // Section reads one section and what is known about it and its cluster, in one
-// round trip; when
-// it is not there, a second one finds out why. Errors are *fault.Error:
+// round trip; when it is not there, more find out why. Errors are *fault.Error:
 //
 //	cluster_unknown    no such cluster was ever seen
 //	not_ready          its agent has not collected this section yet
@@ -60,17 +59,12 @@ func (r *Reader) Section(ctx context.Context, c key.Cluster, name model.Section)
 		return Section{}, err
 	}
 	section, err := r.section(ctx, c, name)
-	for range 2 {
-		if errors.Is(err, errAppeared) || errors.Is(err, errTorn) {
-			section, err = r.section(ctx, c, name)
-		}
+	if errors.Is(err, errAppeared) {
+		section, err = r.section(ctx, c, name)
 	}
 	if errors.Is(err, errAppeared) {
 		// It came and went twice. What it says now may be otherwise in a moment.
 		err = (&ClusterInfo{ID: c, State: SnapshotNone}).missing()
-	}
-	if errors.Is(err, errTorn) {
-		err = unreadable(err, "the snapshot of cluster %s changes faster than it can be read", c)
 	}
 	return section, err
 }
@@ -79,47 +73,28 @@ func (r *Reader) Section(ctx context.Context, c key.Cluster, name model.Section)
 // what they found together never was.
 var errAppeared = errors.New("snapshot: a first snapshot was published between two reads")
 
-// errTorn says that a publish came between the parts of one read.
-var errTorn = errors.New("snapshot: a publish came between the parts of one read")
-
-// section is one try of Section; it may fail with errAppeared or errTorn besides.
+// section is one try of Section; it may fail with errAppeared besides.
 func (r *Reader) section(ctx context.Context, c key.Cluster, name model.Section) (Section, error) {
-	var before *redis.StringCmd
-	var data *redis.StringCmd
-	var meta *redis.SliceCmd
-	var beats *redis.StringSliceCmd
-	fields := sectionFields(name)
-	// Not a transaction: a Redis that has run out of memory refuses whatever is
-	// queued in one, reads too. A publish is one step, so that between two equal seqs there
-	// was none.
-	_, err := r.clients.Normal.Pipelined(ctx, func(p redis.Pipeliner) error {
-		before = p.HGet(ctx, c.Meta(), key.MetaSeq)
-		data = p.HGet(ctx, c.Snapshot(), string(name))
-		meta = p.HMGet(ctx, c.Meta(), fields...)
-		beats = p.HVals(ctx, c.Agents())
-		return nil
-	})
-	if err := errors.Join(batchError(err), conn.Unavailable(meta.Err()), batchError(beats.Err())); err != nil {
-		return Section{}, fmt.Errorf("read section: %w", err)
+	got, err := r.readSection(ctx, c, name)
+	if err != nil {
+		return Section{}, err
 	}
-	m := metaOf(fields, meta.Val())
-	if m[key.MetaSeq] != before.Val() {
-		return Section{}, errTorn
-	}
+	m := got.meta
 	parsed, err := r.parseSection(m, name, r.clients.Clock(c).Now())
 	if err != nil {
 		return Section{}, err
 	}
-	if errors.Is(data.Err(), redis.Nil) {
-		return Section{}, r.whyMissing(ctx, c, name, m, parsed)
+	if got.bytes > int64(r.cfg.MaxSectionBytes) {
+		return Section{}, unreadable(nil, "section %s of cluster %s is too large to be read: %d bytes are more than %d",
+			name, c, got.bytes, r.cfg.MaxSectionBytes)
 	}
-	if err := conn.Unavailable(data.Err()); err != nil {
-		return Section{}, fmt.Errorf("read section: %w", err)
+	if !got.there {
+		return Section{}, r.whyMissing(ctx, c, name, m, parsed)
 	}
 	if m[key.MetaSchema] == "" {
 		return Section{}, unreadable(nil, "the snapshot of cluster %s has no meta", c)
 	}
-	plain, err := r.unpack.unpack([]byte(data.Val()), m[key.Field(name, key.FieldCodec)])
+	plain, err := r.unpack.unpack([]byte(got.data), m[key.Field(name, key.FieldCodec)])
 	if err != nil {
 		return Section{}, unreadable(err, "section %s of cluster %s cannot be unpacked", name, c)
 	}
@@ -131,8 +106,49 @@ func (r *Reader) section(ctx context.Context, c key.Cluster, name model.Section)
 	now := r.clients.Clock(c).Now()
 	return Section{
 		Data: plain, Meta: parsed,
-		Status: statusOf(takesCommands(beats.Val(), now), parsed.PublishedAt, millis(interval), now),
+		Status: statusOf(takesCommands(got.beats, now), parsed.PublishedAt, millis(interval), now),
 	}, nil
+}
+
+// sectionAnswer is the result of sectionLua.
+type sectionAnswer struct {
+	bytes int64  // of the value
+	data  string // the value, when it is there
+	there bool
+	meta  metaMap
+	beats map[string]string
+}
+
+// readSection asks Redis. One script, so that no publish comes in between; it is
+// no transaction, which a Redis that has run out of memory refuses.
+func (r *Reader) readSection(ctx context.Context, c key.Cluster, name model.Section) (sectionAnswer, error) {
+	fields := sectionFields(name)
+	args := []any{string(name), r.cfg.MaxSectionBytes, maxHashFields, maxHashBytes}
+	for _, f := range fields {
+		args = append(args, f)
+	}
+	result, err := r.readOne.Run(ctx, r.clients.Normal, []string{c.Snapshot(), c.Meta(), c.Agents()}, args...)
+	if err != nil {
+		return sectionAnswer{}, fmt.Errorf("read section: %w", err)
+	}
+	n, err := conn.Ints(result, 1)
+	list, _ := result.([]any)
+	if err != nil || len(list) != 4 {
+		return sectionAnswer{}, unreadable(err, "Redis answered with %d elements instead of a section", len(list))
+	}
+	got := sectionAnswer{bytes: n[0]}
+	got.data, got.there = list[1].(string)
+	values, ok := list[2].([]any)
+	if !ok {
+		return sectionAnswer{}, unreadable(refusal(list[2]), "the snapshot's meta of cluster %s is too large to be read", c)
+	}
+	got.meta = metaOf(fields, values)
+	// Agents that cannot be read hide the status, not the section; who lists the
+	// clusters reports them.
+	if got.beats, err = entriesOf(list[3]); err != nil && !errors.Is(err, errUnbounded) {
+		return sectionAnswer{}, fmt.Errorf("read section: %w", err)
+	}
+	return got, nil
 }
 
 func validate(c key.Cluster, name model.Section) error {

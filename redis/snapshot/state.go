@@ -115,7 +115,7 @@ func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // takesCommands tells whether one of the beats is of an agent that does. What is
 // no beat is reported by who reads the cluster.
-func takesCommands(beats []string, now time.Time) bool {
+func takesCommands(beats map[string]string, now time.Time) bool {
 	for _, value := range beats {
 		b, at, err := beat.Decode(value)
 		if err == nil && !b.Leaving && isLive(at, now) {
