@@ -89,7 +89,7 @@ func (m *Master) wire() (err error) {
 	if err != nil {
 		return err
 	}
-	details, err := dispatch.New(dispatch.Config{Bus: m.bus, Now: m.clients.Now})
+	details, err := dispatch.New(dispatch.Config{Bus: m.bus, Now: m.now})
 	if err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ func (m *Master) wire() (err error) {
 		Dashboards:   dashboards,
 		Details:      details,
 		Ready:        m.clients.Ping,
-		Now:          m.clients.Now,
+		Now:          m.now,
 		MaxRange:     cfg.MaxRange,
 		Timeout:      cfg.Timeout,
 		MaxTimeout:   cfg.MaxTimeout,
@@ -106,6 +106,15 @@ func (m *Master) wire() (err error) {
 		Logger:       cfg.Logger,
 	})
 	return err
+}
+
+// now is the clock of the server that holds the cluster, or, of "", of the one that
+// holds the list of clusters.
+func (m *Master) now(c key.Cluster) time.Time {
+	if c == "" {
+		return m.clients.Now()
+	}
+	return m.clients.Clock(c).Now()
 }
 
 // Run serves until ctx is done, then ends in order: /readyz says so, after

@@ -55,8 +55,9 @@ type Config struct {
 	Details    Details    // required
 	// Ready says whether Redis can be reached. Required.
 	Ready func(context.Context) error
-	// Now is Redis's clock: ages are measured and relative time ranges end on it. Required.
-	Now func() time.Time
+	// Now is the clock of the Redis server that holds the cluster ("": the list of
+	// clusters): its ages are measured and relative time ranges end on it. Required.
+	Now func(key.Cluster) time.Time
 	// MaxRange is the longest time range of a request, at most
 	// detail.MaxRangeHard; 0 means 30 days.
 	MaxRange time.Duration

@@ -52,6 +52,14 @@ func (b *backend) Do(ctx context.Context, r dispatch.Request) ([]byte, error) { 
 
 func clock() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) }
 
+// clocks of two servers, an hour apart.
+func clocks(c key.Cluster) time.Time {
+	if c == "ahead" {
+		return clock().Add(time.Hour)
+	}
+	return clock()
+}
+
 func (b *backend) api(t *testing.T) *api.API {
 	t.Helper()
 	out := b.log
@@ -62,7 +70,7 @@ func (b *backend) api(t *testing.T) *api.API {
 		Dashboards: b,
 		Details:    b,
 		Ready:      func(ctx context.Context) error { return b.ready(ctx) },
-		Now:        clock,
+		Now:        clocks,
 		Logger:     slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	if err != nil {
@@ -207,6 +215,29 @@ func answering(body []byte) *backend {
 	return &backend{section: func(context.Context, key.Cluster, model.Section) (*dashboard.Answer, error) {
 		return &dashboard.Answer{Body: body, ETag: "7-abc", CollectedAt: clock().Add(-42500 * time.Millisecond), Window: 15 * time.Minute}, nil
 	}}
+}
+
+// Ages are measured, and relative time ranges end, on the clock of the cluster's
+// server, which need not be that of another cluster's.
+func TestEachClusterHasItsClock(t *testing.T) {
+	t.Parallel()
+	asked := make(chan dispatch.Request, 1)
+	b := answering(large())
+	b.do = func(_ context.Context, r dispatch.Request) ([]byte, error) { asked <- r; return large(), nil }
+	a := b.api(t)
+	for cluster, age := range map[string]string{"a": "42", "ahead": "3642"} {
+		if w := do(t, a, http.MethodGet, "/api/v2/observe/traces/services?cluster_id="+cluster, nil); w.Header().Get("Age") != age {
+			t.Errorf("%s: Age %q, want %s", cluster, w.Header().Get("Age"), age)
+		}
+		w := do(t, a, http.MethodGet, "/api/v2/observe/traces?time_range=5m&cluster_id="+cluster, nil)
+		if w.Code != http.StatusOK {
+			t.Fatalf("%s: %d %s", cluster, w.Code, w.Body)
+		}
+		traces, ok := (<-asked).Detail.(detail.Traces)
+		if want := clocks(key.Cluster(cluster)).UnixMilli(); !ok || traces.Range.End != want {
+			t.Errorf("%s: the range ends at %d, want %d", cluster, traces.Range.End, want)
+		}
+	}
 }
 
 const servicesURL = "/api/v2/observe/traces/services?cluster_id=a"
@@ -543,7 +574,7 @@ func TestHangUp(t *testing.T) {
 func TestConfig(t *testing.T) {
 	t.Parallel()
 	b := &backend{}
-	good := api.Config{Dashboards: b, Details: b, Ready: b.ready, Now: clock, Logger: slog.New(slog.DiscardHandler)}
+	good := api.Config{Dashboards: b, Details: b, Ready: b.ready, Now: clocks, Logger: slog.New(slog.DiscardHandler)}
 	good.Ready = func(context.Context) error { return nil }
 	for name, change := range map[string]func(*api.Config){
 		"no dashboards":  func(c *api.Config) { c.Dashboards = nil },

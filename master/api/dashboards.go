@@ -36,7 +36,7 @@ func (a *API) dashboard(route dashboardRoute) handler {
 		return a.send(w, r, answer{
 			body: section.Body,
 			etag: section.ETag,
-			age:  max(0, a.cfg.Now().Sub(section.CollectedAt)),
+			age:  max(0, a.cfg.Now(p.cluster).Sub(section.CollectedAt)),
 		})
 	}
 }
@@ -79,7 +79,7 @@ func (a *API) clusterByID(w http.ResponseWriter, r *http.Request) error {
 func (a *API) sendValue(w http.ResponseWriter, r *http.Request, data any, cluster key.Cluster) error {
 	body, err := envelope.FromValue(data, envelope.Meta{
 		ClusterID:   string(cluster),
-		CollectedAt: model.NewTime(a.cfg.Now().Truncate(time.Millisecond)),
+		CollectedAt: model.NewTime(a.cfg.Now(cluster).Truncate(time.Millisecond)),
 	})
 	if err != nil {
 		return err

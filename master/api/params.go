@@ -27,7 +27,7 @@ type params struct {
 	known   []string
 	err     error
 
-	now        time.Time // Redis's clock
+	now        func(key.Cluster) time.Time // as Config.Now
 	maxRange   time.Duration
 	maxTimeout time.Duration
 	grid       time.Duration // on which a relative time range ends
@@ -47,7 +47,7 @@ func (a *API) detailParams(r *http.Request, kind detail.Kind) *params {
 func (a *API) params(r *http.Request) *params {
 	p := &params{
 		request:    r,
-		now:        a.cfg.Now(),
+		now:        a.cfg.Now,
 		maxRange:   a.cfg.MaxRange,
 		maxTimeout: a.cfg.MaxTimeout,
 		timeout:    a.cfg.Timeout,
@@ -175,7 +175,8 @@ func (p *params) seconds(name string) int64 {
 	return int64(d / time.Second)
 }
 
-// readCluster reads the cluster, which every endpoint needs.
+// readCluster reads the cluster, which every endpoint needs, before any time range:
+// that ends on the cluster's clock.
 func (p *params) readCluster() { p.setCluster(p.text("cluster_id")) }
 
 func (p *params) setCluster(id string) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/atlhyper/observe/redis/key"
 	"github.com/atlhyper/observe/shared/detail"
 	"github.com/atlhyper/observe/shared/fault"
 )
@@ -21,7 +22,7 @@ import (
 func now() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 700_000_000, time.UTC) }
 
 func parserAPI() *API {
-	return &API{cfg: Config{Now: now, MaxRange: detail.MaxRange, Timeout: DefaultTimeout, MaxTimeout: DefaultMaxTimeout}}
+	return &API{cfg: Config{Now: func(key.Cluster) time.Time { return now() }, MaxRange: detail.MaxRange, Timeout: DefaultTimeout, MaxTimeout: DefaultMaxTimeout}}
 }
 
 func until(end time.Time, length time.Duration) detail.Range {

@@ -54,7 +54,7 @@ func (p *params) minutesOrRange() timeRange {
 }
 
 func (p *params) resolve(text rangeText) timeRange {
-	r, err := text.resolve(p.now, p.maxRange, p.grid)
+	r, err := text.resolve(p.now(p.cluster), p.maxRange, p.grid)
 	p.check(err)
 	return r
 }

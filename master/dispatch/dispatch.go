@@ -28,14 +28,14 @@ type Bus interface {
 type Config struct {
 	// Bus carries the commands. Required.
 	Bus Bus
-	// Now is Redis's clock. Required.
-	Now func() time.Time
+	// Now is the clock of the Redis server that holds the cluster. Required.
+	Now func(key.Cluster) time.Time
 }
 
 // Dispatcher runs detail requests. Identical concurrent ones run once.
 type Dispatcher struct {
 	bus     Bus
-	now     func() time.Time
+	now     func(key.Cluster) time.Time
 	flights flight.Group[requestKey, []byte]
 }
 
@@ -113,7 +113,7 @@ func (d *Dispatcher) run(ctx context.Context, req Request, params codec.Raw) ([]
 	}
 	body, err := envelope.FromMsgpack(reply.Data, envelope.Meta{
 		ClusterID:     string(req.Cluster),
-		CollectedAt:   model.NewTime(d.collectedAt(reply)),
+		CollectedAt:   model.NewTime(d.collectedAt(req.Cluster, reply)),
 		WindowSeconds: reply.Meta.WindowSeconds,
 		Detail: &envelope.Detail{
 			TookMs:     reply.TookMs,
@@ -129,9 +129,10 @@ func (d *Dispatcher) run(ctx context.Context, req Request, params codec.Raw) ([]
 	return body, nil
 }
 
-// collectedAt is when the agent answered, unless it says nothing credible: now.
-func (d *Dispatcher) collectedAt(reply bus.Reply) time.Time {
-	now := d.now()
+// collectedAt is when the agent ran the request, on the clock of the cluster's server,
+// unless it says nothing credible: now.
+func (d *Dispatcher) collectedAt(cluster key.Cluster, reply bus.Reply) time.Time {
+	now := d.now(cluster)
 	if reply.At > now.Add(-maxAge).UnixMilli() && reply.At <= now.Add(clockSlack).UnixMilli() {
 		return time.UnixMilli(reply.At)
 	}

@@ -33,11 +33,19 @@ func (s *scripted) Do(ctx context.Context, _ key.Cluster, r bus.Request) (bus.Re
 	return s.answer(ctx, s.calls.Add(1), r)
 }
 
+// nowOf has the clock of another cluster an hour ahead.
+func nowOf(c key.Cluster) time.Time {
+	if c == "ahead" {
+		return now().Add(time.Hour)
+	}
+	return now()
+}
+
 func now() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 123_000_000, time.UTC) }
 
 func dispatcher(t *testing.T, b dispatch.Bus) *dispatch.Dispatcher {
 	t.Helper()
-	d, err := dispatch.New(dispatch.Config{Bus: b, Now: now})
+	d, err := dispatch.New(dispatch.Config{Bus: b, Now: nowOf})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,6 +111,26 @@ func TestSharedRepliesSaySo(t *testing.T) {
 			`","windowSeconds":0,"stale":false,"tookMs":3,"agent":"a","shared":true}}` + "\n"
 		if diff := cmp.Diff(full, string(body)); diff != "" {
 			t.Errorf("at %s: -want +got\n%s", at, diff)
+		}
+	}
+}
+
+// Servers of a Redis Cluster need not agree on the time: what a reply says is held
+// against the clock of its own cluster's.
+func TestCollectedAtIsOnTheClustersClock(t *testing.T) {
+	t.Parallel()
+	for cluster, at := range map[key.Cluster]time.Time{
+		"a":     now().Add(-20 * time.Second),
+		"ahead": now().Add(time.Hour - 20*time.Second),
+	} {
+		d := dispatcher(t, &scripted{answer: func(context.Context, int64, bus.Request) (bus.Reply, error) {
+			return bus.Reply{Data: encode(t, 1), At: at.UnixMilli()}, nil
+		}})
+		req := nodeRequest("n1")
+		req.Cluster = cluster
+		body, err := d.Do(t.Context(), req)
+		if want := at.Format(`"collectedAt":"2006-01-02T15:04:05.000Z"`); err != nil || !strings.Contains(string(body), want) {
+			t.Errorf("%s: %s, %v; want %s", cluster, body, err, want)
 		}
 	}
 }
