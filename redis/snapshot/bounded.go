@@ -17,8 +17,9 @@ const (
 )
 
 // boundedLua defines for a script: length(key, fields), the bytes of some fields of a
-// hash, names and values; and whole(key, fields, bytes), all of a hash that holds no
-// more than that, else a text that says what is the matter with it.
+// hash, names and values; fields_of(key), how many it has, or a text when it is no
+// hash; and whole(key, fields, bytes), all of a hash that holds no more than that, else
+// a text that says what is the matter with it.
 //
 // Scripts that begin with it write nothing, so that Redis runs them without memory,
 // too.
@@ -28,12 +29,14 @@ local function length(key, fields)
   for _, f in ipairs(fields) do sum = sum + #f + redis.call('HSTRLEN', key, f) end
   return sum
 end
-local function whole(key, fields, bytes)
+local function fields_of(key)
   local n = redis.pcall('HLEN', key)
-  if type(n) == 'table' then
-    if string.find(n.err, 'WRONGTYPE', 1, true) then return 'WRONGTYPE: it is not a hash' end
-    return n
-  end
+  if type(n) == 'table' and string.find(n.err, 'WRONGTYPE', 1, true) then return 'WRONGTYPE: it is not a hash' end
+  return n
+end
+local function whole(key, fields, bytes)
+  local n = fields_of(key)
+  if type(n) ~= 'number' then return n end
   if n > fields then return string.format('%.0f fields are more than %.0f', n, fields) end
   local sum = length(key, redis.call('HKEYS', key))
   if sum > bytes then return string.format('%.0f bytes are more than %.0f', sum, bytes) end
@@ -61,13 +64,15 @@ end
 return {n, value, meta, whole(KEYS[3], most, bytes)}
 `
 
-// hashesLua reads hashes, each as whole does.
+// hashesLua reads the hashes of one cluster, each as whole does.
 //
-//	KEYS    any number of one cluster
+//	KEYS[1] agents, then, when they are wanted, meta and the snapshot
 //	ARGV    most fields and most bytes of each
+//	result  agents, meta, the number of the snapshot's fields or a text
 const hashesLua = boundedLua + `
 local out = {}
-for i, key in ipairs(KEYS) do out[i] = whole(key, tonumber(ARGV[1]), tonumber(ARGV[2])) end
+for i = 1, math.min(#KEYS, 2) do out[i] = whole(KEYS[i], tonumber(ARGV[1]), tonumber(ARGV[2])) end
+if KEYS[3] then out[3] = fields_of(KEYS[3]) end
 return out
 `
 
@@ -103,19 +108,30 @@ func refusal(answer any) error {
 	}
 }
 
-// hashesOf is the answer of hashesLua, with an error for each hash. The error of all
-// is Redis's.
-func hashesOf(answer any, n int) ([]map[string]string, []error, error) {
+// hashes is the answer of hashesLua; what cannot be read has an errUnbounded instead.
+type hashes struct {
+	agents, meta                 map[string]string
+	agentsErr, metaErr, fieldErr error
+	snapshotFields               int64
+}
+
+// hashesOf reads the answer of hashesLua about n keys. The error is Redis's.
+func hashesOf(answer any, n int) (h hashes, err error) {
 	list, ok := answer.([]any)
 	if !ok || len(list) != n {
-		return nil, nil, fmt.Errorf("script: want a list of %d, got %T", n, answer)
+		return hashes{}, fmt.Errorf("script: want a list of %d, got %T", n, answer)
 	}
-	hashes, failed := make([]map[string]string, n), make([]error, n)
-	for i, v := range list {
-		hashes[i], failed[i] = entriesOf(v)
-		if failed[i] != nil && !errors.Is(failed[i], errUnbounded) {
-			return nil, nil, failed[i]
+	h.agents, h.agentsErr = entriesOf(list[0])
+	if n > 1 {
+		h.meta, h.metaErr = entriesOf(list[1])
+		if h.snapshotFields, ok = list[2].(int64); !ok {
+			h.fieldErr = refusal(list[2])
 		}
 	}
-	return hashes, failed, nil
+	for _, err := range []error{h.agentsErr, h.metaErr, h.fieldErr} {
+		if err != nil && !errors.Is(err, errUnbounded) {
+			return hashes{}, err
+		}
+	}
+	return h, nil
 }

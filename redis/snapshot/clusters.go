@@ -97,12 +97,22 @@ func (c *ClusterInfo) listed(seen, now time.Time) {
 // known tells whether anything says that the cluster was ever there.
 func (c *ClusterInfo) known() bool { return !c.LastSeen.IsZero() || len(c.Agents) > 0 }
 
+// collected tells whether meta says that the snapshot holds a section.
+func (c *ClusterInfo) collected() bool {
+	for _, s := range c.Sections {
+		if s.collected() {
+			return true
+		}
+	}
+	return false
+}
+
 // read reads the agents and the meta of some clusters in one round trip.
 func (r *Reader) read(ctx context.Context, ids []key.Cluster) ([]ClusterInfo, error) {
 	answers := make([]*redis.Cmd, len(ids))
 	_, err := r.clients.Normal.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, id := range ids {
-			answers[i] = p.Eval(ctx, hashesLua, []string{id.Agents(), id.Meta()}, maxHashFields, maxHashBytes)
+			answers[i] = p.Eval(ctx, hashesLua, []string{id.Agents(), id.Meta(), id.Snapshot()}, maxHashFields, maxHashBytes)
 		}
 		return nil
 	})
@@ -111,18 +121,19 @@ func (r *Reader) read(ctx context.Context, ids []key.Cluster) ([]ClusterInfo, er
 	}
 	out := make([]ClusterInfo, len(ids))
 	for i, id := range ids {
-		hashes, failed, err := hashesOf(answers[i].Val(), 2)
+		h, err := hashesOf(answers[i].Val(), 3)
 		if err != nil {
 			return nil, fmt.Errorf("read clusters: %w", err)
 		}
-		if failed[0] != nil {
-			r.cfg.Logger.WarnContext(ctx, "the agents of a cluster cannot be read", "cluster", id, "error", failed[0])
+		if h.agentsErr != nil {
+			r.cfg.Logger.WarnContext(ctx, "the agents of a cluster cannot be read", "cluster", id, "error", h.agentsErr)
 		}
-		info := ClusterInfo{ID: id, Agents: r.parseAgents(ctx, id, hashes[0])}
-		if err := errors.Join(failed[1], r.parseMeta(&info, hashes[1])); err != nil {
-			r.cfg.Logger.WarnContext(ctx, "the meta of a cluster cannot be read", "cluster", id, "error", err)
+		info := ClusterInfo{ID: id, Agents: r.parseAgents(ctx, id, h.agents)}
+		if err := errors.Join(h.metaErr, h.fieldErr, r.parseMeta(&info, h.meta)); err != nil {
+			r.cfg.Logger.WarnContext(ctx, "the snapshot of a cluster cannot be read", "cluster", id, "error", err)
 			info.unreadable = true
 		}
+		info.lost = h.fieldErr == nil && h.snapshotFields == 0 && info.collected()
 		info.judge(r.clients.Clock(id).Now())
 		out[i] = info
 	}

@@ -45,6 +45,19 @@ func TestWhyASectionIsMissing(t *testing.T) {
 		{"never seen", func(*rig) {}, fault.ClusterUnknown, "east"},
 		{"agent just started", func(r *rig) { r.putBeat(cluster, "a1", 0, beat.Beat{}) }, fault.NotReady, "first snapshot"},
 		{"section not collected", func(r *rig) { r.publish(r.writer(nil), good(r.t, "other", 1)) }, fault.NotReady, "not been collected yet"},
+		{"evicted", func(r *rig) {
+			r.publish(r.writer(nil), good(r.t, "a", 1))
+			r.do(r.admin.Del(r.t.Context(), cluster.Snapshot()))
+		}, fault.NotReady, "Redis lost section a of cluster east"},
+		{"evicted, then the collection failed", func(r *rig) {
+			w := r.writer(nil)
+			r.publish(w, good(r.t, "a", 1))
+			r.publish(w, snapshot.Update{Name: "a", Err: "away"})
+			r.do(r.admin.Del(r.t.Context(), cluster.Snapshot()))
+		}, fault.NotReady, "Redis lost section a of cluster east"},
+		{"never collected", func(r *rig) {
+			r.publish(r.writer(nil), snapshot.Update{Name: "a", Err: "away"})
+		}, fault.NotReady, "never collected: away"},
 		{"agent died", func(r *rig) {
 			at := r.clients.Now().Add(-2 * time.Minute)
 			r.putBeat(cluster, "a1", 90*time.Second, beat.Beat{PublishedAt: at, Interval: 10 * time.Second})

@@ -156,13 +156,13 @@ func (r *Reader) beatsOf(ctx context.Context, keys []string, newest map[key.Clus
 	}
 	for c, answer := range answers {
 		// A hash that cannot be read is reported by whoever reads the cluster.
-		hashes, _, err := hashesOf(answer.Val(), 1)
+		h, err := hashesOf(answer.Val(), 1)
 		if err != nil {
 			return fmt.Errorf("read beats: %w", err)
 		}
 		now := r.clients.Clock(c).Now()
 		var last time.Time
-		for _, value := range hashes[0] {
+		for _, value := range h.agents {
 			// What is not a beat is reported by whoever reads the cluster.
 			_, at, err := beat.Decode(value)
 			if err == nil && at.After(last) && !at.After(now.Add(key.BeatExpiry)) {

@@ -168,6 +168,10 @@ func unreadable(cause error, format string, args ...any) error {
 
 // whyMissing tells apart why there is no value.
 func (r *Reader) whyMissing(ctx context.Context, c key.Cluster, name model.Section, m metaMap, parsed SectionMeta) error {
+	if parsed.collected() && m[key.MetaSchema] != "" {
+		// Evicted: meta outlives the values, which are larger.
+		return fault.New(fault.NotReady, "Redis lost section %s of cluster %s; the next publish of its agent brings it back", name, c)
+	}
 	if parsed.Error != "" {
 		return fault.New(fault.NotReady, "section %s of cluster %s was never collected: %s", name, c, parsed.Error)
 	}

@@ -34,7 +34,11 @@ func (c *ClusterInfo) judge(now time.Time) {
 		c.sawAt(a.LastSeen, now)
 		live = live || a.Live && !a.Leaving
 	}
-	c.Status = statusOf(live, c.PublishedAt, c.interval, now)
+	published := c.PublishedAt
+	if c.lost || c.unreadable {
+		published = time.Time{}
+	}
+	c.Status = statusOf(live, published, c.interval, now)
 	c.judgeSnapshot(now)
 }
 
@@ -61,7 +65,7 @@ func statusOf(live bool, published time.Time, interval time.Duration, now time.T
 // the last publish.
 func (c *ClusterInfo) judgeSnapshot(now time.Time) {
 	c.LastPublishedAt, c.ExpiredAt, c.State = c.PublishedAt, time.Time{}, SnapshotLive
-	if !c.PublishedAt.IsZero() {
+	if !c.PublishedAt.IsZero() && !c.unreadable && !c.lost {
 		return
 	}
 	var ttl time.Duration
@@ -73,6 +77,8 @@ func (c *ClusterInfo) judgeSnapshot(now time.Time) {
 	switch {
 	case c.unreadable:
 		c.State = SnapshotUnreadable
+	case c.lost:
+		c.State = SnapshotLost
 	case !c.LastPublishedAt.IsZero() && now.Sub(c.LastPublishedAt).Abs() > ttl:
 		// A publish in the future was stamped before Redis's clock was set back.
 		c.State, c.ExpiredAt = SnapshotExpired, earlier(c.LastPublishedAt.Add(ttl), now)

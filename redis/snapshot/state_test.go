@@ -55,6 +55,16 @@ func TestStates(t *testing.T) {
 			state{snapshot.Stale, snapshot.SnapshotExpired, 2 * time.Minute}},
 		"Redis lost it": {func(r *rig) { r.putBeat(cluster, "a1", 0, ago(r, interval)) },
 			state{snapshot.Stale, snapshot.SnapshotLost, 0}},
+		"Redis evicted its values": {func(r *rig) {
+			r.putBeat(cluster, "a1", 0, ago(r, 0))
+			r.publish(r.writer(nil), good(r.t, "a", 1))
+			r.do(r.admin.Del(r.t.Context(), cluster.Snapshot()))
+		}, state{snapshot.Stale, snapshot.SnapshotLost, 0}},
+		"its snapshot is no hash": {func(r *rig) {
+			r.putBeat(cluster, "a1", 0, ago(r, 0))
+			r.publish(r.writer(nil), good(r.t, "a", 1))
+			r.do(r.admin.Set(r.t.Context(), cluster.Snapshot(), "x", 0))
+		}, state{snapshot.Stale, snapshot.SnapshotUnreadable, 0}},
 		"a newer agent writes it": {func(r *rig) {
 			r.putBeat(cluster, "a1", 0, ago(r, 0))
 			r.publish(r.writer(nil), good(r.t, "a", 1))

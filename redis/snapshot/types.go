@@ -58,6 +58,9 @@ type SectionMeta struct {
 	Hash string
 }
 
+// collected tells whether there is, or was, a value.
+func (s SectionMeta) collected() bool { return !s.At.IsZero() || s.Hash != "" }
+
 // Status says how a cluster is doing.
 type Status string
 
@@ -95,7 +98,8 @@ type ClusterInfo struct {
 	Sections map[model.Section]SectionMeta
 
 	interval   time.Duration // between publishes
-	unreadable bool          // what meta says
+	unreadable bool          // what meta says, or the snapshot
+	lost       bool          // the snapshot, and meta is left
 }
 
 // AgentInfo is an agent's last beat.
