@@ -60,7 +60,7 @@ func (s *Store) readTables(ctx context.Context, queries ...tableQuery) ([][]seri
 		group.Go(func() error {
 			// Few clusters have exponential histograms; nobody wants a failed statement
 			// in each round. What all clusters have is asked for, and found when it comes.
-			if q.statement == exponentialSeries && s.schema(ctx).lacks(signalExpHistogram) {
+			if q.statement == exponentialSeries && s.schema(ctx).noExponential {
 				return nil
 			}
 			rows, err := s.readSeries(ctx, q.statement, q.seriesQuery)

@@ -29,12 +29,9 @@ type schema struct {
 	until   time.Time // when to look again
 	types   map[signal]columnTypes
 	queries map[string]string // by file name without .sql
-	// listed is whether the server has listed the columns of all tables.
-	listed bool
+	// noExponential is whether there is surely no table of exponential histograms.
+	noExponential bool
 }
-
-// lacks tells whether a table is known not to be there.
-func (k *schema) lacks(of signal) bool { return k.listed && k.types[of] == nil }
 
 // schemas is what is known of the tables now.
 type schemas struct {
@@ -259,8 +256,16 @@ func (s *Store) lookAt(ctx context.Context, seen *schema, describe signal) (*sch
 	if renderErr != nil {
 		return nil, renderErr
 	}
-	found.listed = err == nil
+	// system.columns has no tables that the user may not read, either.
+	if err == nil && types[signalExpHistogram] == nil {
+		found.noExponential = isUnknownTable(s.probe(ctx, s.cfg.Tables.ExpHistogram))
+	}
 	return found, nil
+}
+
+// probe reads nothing of a table: the error is that of a statement about it.
+func (s *Store) probe(ctx context.Context, table string) error {
+	return s.each(ctx, "probe", "SELECT MetricName FROM "+table+" LIMIT 0", nil, func(driver.Rows) error { return nil })
 }
 
 // columns are the types of the columns of all tables that are there, in one
