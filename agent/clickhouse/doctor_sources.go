@@ -2,7 +2,6 @@ package clickhouse
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
@@ -199,60 +198,5 @@ func (d *doctor) judgeEnvoy() {
 	if name := d.sent(envoyMetrics()); name != "" && !istio {
 		d.find(Problem, "Envoy", "Envoy's own metrics are there ("+name+"), istio_requests_total is not; the agent reads the latter",
 			"let the scrape keep istio_requests_total and istio_request_duration_milliseconds; Envoy without Istio is not supported")
-	}
-}
-
-// identityRow is the one row of doctor_identity.
-type identityRow struct {
-	samples, federated, colliding int64
-	resource                      []int64
-}
-
-// findIdentity says by what nodes are told apart.
-func (d *doctor) findIdentity(ctx context.Context) {
-	if !slices.ContainsFunc(d.out.Sources, func(s SourceFound) bool { return s.area == areaNodes }) {
-		return
-	}
-	metrics := []string{unameInfo, "node_load1", "system.cpu.load_average.1m", "system.memory.usage"}
-	var total identityRow
-	total.resource = make([]int64, len(nodeResourceKeys()))
-	for _, sig := range []signal{signalGauge, signalSum} {
-		t := d.tables[sig]
-		if t == nil || t.Rows == 0 {
-			continue
-		}
-		p := d.windowParams(t)
-		p["metrics"], p["resource_names"] = metrics, nodeResourceKeys()
-		rows, err := bounded(ctx, d, "doctor_identity", p, func(rows driver.Rows) (r identityRow, err error) {
-			return r, rows.Scan(&r.samples, &r.resource, &r.federated, &r.colliding)
-		})
-		if err != nil {
-			d.fail(t.Name, err)
-			continue
-		}
-		total.samples += rows[0].samples
-		total.federated += rows[0].federated
-		total.colliding += rows[0].colliding
-		for i, n := range rows[0].resource {
-			total.resource[i] += n
-		}
-	}
-	for i, name := range nodeResourceKeys() {
-		d.useIdentity(name, total.resource[i])
-	}
-	d.useIdentity("exported_instance", total.federated)
-	if total.colliding > 0 {
-		d.find(Problem, "nodes", fmt.Sprintf("several machines report as one, in %s: their series cannot be told apart", number(int(total.colliding), "resource")),
-			"add the processor resourcedetection (host.name) or k8sattributes (k8s.node.name) to each collector; scraping localhost tells no node")
-	}
-	if total.samples > 0 && len(d.out.NodeIdentity) == 0 {
-		d.find(Problem, "nodes", "nothing tells which node the node metrics are of",
-			"add the processor resourcedetection (host.name) or k8sattributes (k8s.node.name)")
-	}
-}
-
-func (d *doctor) useIdentity(name string, rows int64) {
-	if rows > 0 {
-		d.out.NodeIdentity = append(d.out.NodeIdentity, AttributeFound{name, rows})
 	}
 }

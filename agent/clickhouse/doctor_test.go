@@ -545,8 +545,34 @@ func TestDoctorSources(t *testing.T) {
 				Gauges: slices.Concat(gauge(unameInfo, exporter("n1"), pairs{"nodename": "a"}, -5*time.Second, 0, 1),
 					gauge(unameInfo, exporter("n1"), pairs{"nodename": "b"}, -5*time.Second, 0, 1)),
 			},
-			sources: []string{"node_exporter"}, level: Problem, words: []string{"nodes", "several machines report as one, in 1 resource", "resourcedetection"},
+			sources: []string{"node_exporter"}, level: Problem, words: []string{"nodes", "several machines report as one node, as n1: ", "resourcedetection"},
 			states: map[string]State{"metrics.nodes": Filled},
+		},
+		"two nodes that one scrape takes for one": {
+			rows: telemetry.Rows{
+				Sums: counter(cpuSeconds, exporter("n1"), pairs{"cpu": "0", "mode": "idle"}, -5*time.Second, 15*time.Second, 1, 2, 3),
+				Gauges: slices.Concat(gauge(unameInfo, exporter("n1").with("pod", "x"), pairs{"nodename": "a"}, -5*time.Second, 0, 1),
+					gauge(unameInfo, exporter("n1").with("pod", "y"), pairs{"nodename": "b"}, -5*time.Second, 0, 1)),
+			},
+			sources: []string{"node_exporter"}, level: Problem, words: []string{"nodes", "several machines report as one node, as n1: "},
+			states: map[string]State{"metrics.nodes": Filled},
+		},
+		"the host.name of a central collector": {
+			rows: telemetry.Rows{
+				Sums: counter(cpuSeconds, exporter("n1").with("host.name", "otelcol-0"), pairs{"cpu": "0", "mode": "idle"}, -5*time.Second, 15*time.Second, 1, 2, 3),
+				Gauges: slices.Concat(gauge(unameInfo, exporter("n1").with("host.name", "otelcol-0"), pairs{"nodename": "a"}, -5*time.Second, 0, 1),
+					gauge(unameInfo, exporter("n2").with("host.name", "otelcol-0"), pairs{"nodename": "b"}, -5*time.Second, 0, 1)),
+			},
+			sources: []string{"node_exporter"}, ok: true, level: Warning, words: []string{"nodes", "one host.name, otelcol-0: ", "resourcedetection"},
+			states: map[string]State{"metrics.nodes": Filled},
+		},
+		"ports of one host": {
+			rows: telemetry.Rows{
+				Sums: counter(cpuSeconds, pairs{"service.instance.id": "nat:1"}, pairs{"cpu": "0", "mode": "idle"}, -5*time.Second, 15*time.Second, 1, 2, 3),
+				Gauges: slices.Concat(gauge(unameInfo, pairs{"service.instance.id": "nat:1"}, pairs{"nodename": "a"}, -5*time.Second, 0, 1),
+					gauge(unameInfo, pairs{"service.instance.id": "nat:2"}, pairs{"nodename": "b"}, -5*time.Second, 0, 1)),
+			},
+			sources: []string{"node_exporter"}, ok: true, states: map[string]State{"metrics.nodes": Filled},
 		},
 		"hostmetrics": {
 			rows: telemetry.Rows{
