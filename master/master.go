@@ -36,6 +36,10 @@ const (
 	maxHeaderBytes    = 32 << 10
 )
 
+// joinedPerWaiter is how many requests may wait for replies to identical ones, for
+// each that may wait for its own: they cost a goroutine and a connection, no command.
+const joinedPerWaiter = 8
+
 // Master is one replica.
 type Master struct {
 	cfg     Config
@@ -89,7 +93,9 @@ func (m *Master) wire() (err error) {
 	if err != nil {
 		return err
 	}
-	details, err := dispatch.New(dispatch.Config{Bus: m.bus, Now: m.now})
+	details, err := dispatch.New(dispatch.Config{
+		Bus: m.bus, Now: m.now, MaxJoined: joinedPerWaiter * cfg.MaxWaiters, Metrics: m.metrics,
+	})
 	if err != nil {
 		return err
 	}

@@ -3,16 +3,21 @@
 package dispatch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math"
+	"sync/atomic"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/atlhyper/observe/master/envelope"
 	"github.com/atlhyper/observe/master/flight"
 	"github.com/atlhyper/observe/redis/bus"
 	"github.com/atlhyper/observe/redis/key"
+	"github.com/atlhyper/observe/redis/metric"
 	"github.com/atlhyper/observe/shared/codec"
 	"github.com/atlhyper/observe/shared/detail"
 	"github.com/atlhyper/observe/shared/fault"
@@ -30,13 +35,23 @@ type Config struct {
 	Bus Bus
 	// Now is the clock of the Redis server that holds the cluster. Required.
 	Now func(key.Cluster) time.Time
+	// MaxJoined bounds the requests that wait for the reply to an identical one and
+	// so do not reach the bus, which bounds the others. 0 means 8,000.
+	MaxJoined int
+	// Metrics gets how many they are. nil means none.
+	Metrics prometheus.Registerer
 }
+
+// defaultMaxJoined is more than browsers that look at the same thing, and bounds the
+// memory of those that wait.
+const defaultMaxJoined = 8000
 
 // Dispatcher runs detail requests. Identical concurrent ones run once.
 type Dispatcher struct {
 	bus     Bus
 	now     func(key.Cluster) time.Time
 	flights flight.Group[requestKey, []byte]
+	full    atomic.Int64 // refused: MaxJoined wait already
 }
 
 // requestKey tells identical requests: the encoding of params is deterministic.
@@ -63,13 +78,25 @@ func New(cfg Config) (*Dispatcher, error) {
 		return nil, errors.New("dispatch: Bus: is required")
 	case cfg.Now == nil:
 		return nil, errors.New("dispatch: Now: is required")
+	case cfg.MaxJoined < 0:
+		return nil, fmt.Errorf("dispatch: MaxJoined: %d is negative", cfg.MaxJoined)
 	}
-	return &Dispatcher{bus: cfg.Bus, now: cfg.Now}, nil
+	d := &Dispatcher{bus: cfg.Bus, now: cfg.Now}
+	d.flights.MaxJoined = cmp.Or(cfg.MaxJoined, defaultMaxJoined)
+	err := metric.Register(cfg.Metrics, []metric.Row{
+		{Name: "master_requests_joined", Help: "Detail requests that wait for the reply to an identical one.", Gauge: func() float64 { return float64(d.flights.Joined()) }},
+		{Name: "master_requests_joined_full_total", Help: "Detail requests refused because too many waited for the replies to identical ones.", Counter: &d.full},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("dispatch: %w", err)
+	}
+	return d, nil
 }
 
 // Do returns the whole JSON body for a request, shared by identical requests:
 // not to be changed. Errors are *fault.Error (bad_request before anything is
-// sent, then those of bus.Client.Do, the agent's own, and agent_error for a
+// sent, then those of bus.Client.Do, queue_full also when too many
+// joined, the agent's own, and agent_error for a
 // reply that is no valid data) or ctx.Err() when the caller left.
 func (d *Dispatcher) Do(ctx context.Context, req Request) ([]byte, error) {
 	if err := req.Detail.Validate(); err != nil {
@@ -86,6 +113,10 @@ func (d *Dispatcher) Do(ctx context.Context, req Request) ([]byte, error) {
 			func(ctx context.Context) ([]byte, error) {
 				return d.run(ctx, req, params)
 			})
+		if errors.Is(err, flight.ErrFull) {
+			d.full.Add(1)
+			return nil, fault.New(fault.QueueFull, "%d requests wait on this replica for replies to identical ones already", d.flights.MaxJoined).After(time.Second)
+		}
 		// A joined call may have had less time than we have: ask again.
 		if shared && fault.Is(err, fault.Timeout) && waiting.Err() == nil {
 			continue

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.uber.org/goleak"
 
 	"github.com/atlhyper/observe/master/dispatch"
@@ -247,6 +249,65 @@ func TestIdenticalRequestsRunOnceAndOthersApart(t *testing.T) {
 	}
 	if n := b.calls.Load(); n != 2 {
 		t.Errorf("%d commands, want 2", n)
+	}
+}
+
+// Those who join are bounded as well: the one too many is told at once.
+func TestJoinersAreBounded(t *testing.T) {
+	t.Parallel()
+	started, release := make(chan struct{}), make(chan struct{})
+	metrics := prometheus.NewRegistry()
+	d, err := dispatch.New(dispatch.Config{MaxJoined: 2, Now: nowOf, Metrics: metrics, Bus: &scripted{
+		answer: func(_ context.Context, call int64, _ bus.Request) (bus.Reply, error) {
+			close(started)
+			<-release
+			return bus.Reply{Data: encode(t, call)}, nil
+		},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	calls := []<-chan outcome{start(t.Context(), d, nodeRequest("n1"))}
+	<-started
+	for range 3 {
+		calls = append(calls, start(t.Context(), d, nodeRequest("n1")))
+	}
+	// Of the three that join one is refused, while the others wait.
+	var got outcome
+	select {
+	case got = <-calls[1]:
+	case got = <-calls[2]:
+	case got = <-calls[3]:
+	}
+	if f := fault.From(got.err); !fault.Is(got.err, fault.QueueFull) || f.RetryAfter <= 0 {
+		t.Errorf("one too many got %+v, want queue_full and when to retry", got)
+	}
+	close(release)
+	answered := 0
+	for range 3 {
+		select {
+		case got = <-calls[0]:
+		case got = <-calls[1]:
+		case got = <-calls[2]:
+		case got = <-calls[3]:
+		}
+		if got.err == nil && strings.Contains(got.body, `"data":1`) {
+			answered++
+		}
+	}
+	if answered != 3 {
+		t.Errorf("%d of 3 that waited were answered", answered)
+	}
+	want := `
+# HELP atlhyper_master_requests_joined Detail requests that wait for the reply to an identical one.
+# TYPE atlhyper_master_requests_joined gauge
+atlhyper_master_requests_joined 0
+# HELP atlhyper_master_requests_joined_full_total Detail requests refused because too many waited for the replies to identical ones.
+# TYPE atlhyper_master_requests_joined_full_total counter
+atlhyper_master_requests_joined_full_total 1
+`
+	if err := testutil.GatherAndCompare(metrics, strings.NewReader(want)); err != nil {
+		t.Error(err)
 	}
 }
 

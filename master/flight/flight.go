@@ -5,6 +5,7 @@ package flight
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"sync"
@@ -12,9 +13,17 @@ import (
 
 // Group runs at most one call per key at a time. The zero value is ready.
 type Group[K comparable, V any] struct {
-	mu    sync.Mutex
-	calls map[K]*call[V]
+	// MaxJoined bounds the waiters of all keys that joined the call of another one.
+	// 0 means no bound. Set it before the first Do.
+	MaxJoined int
+
+	mu     sync.Mutex
+	calls  map[K]*call[V]
+	joined int
 }
+
+// ErrFull is returned to those who would join a call when MaxJoined have.
+var ErrFull = errors.New("flight: too many wait for the calls of others")
 
 // call is one run of a function and those who wait for it. The group's lock
 // guards waiters; value and err are written before done is closed.
@@ -38,13 +47,19 @@ func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
 // Do returns what fn returns, joining the call of that key that is under way if
 // there is one (shared is then true, and fn is not used). fn gets a context that
 // has ctx's values but not its end: it is cancelled when every waiter has left.
-// A waiter whose ctx ends gets ctx.Err() at once. Values are shared: they must
-// not be changed.
+// A waiter whose ctx ends gets ctx.Err() at once; one too many gets ErrFull. Values
+// are shared: they must not be changed.
 func (g *Group[K, V]) Do(ctx context.Context, key K, fn func(context.Context) (V, error)) (value V, shared bool, err error) {
 	if err := ctx.Err(); err != nil {
 		return value, false, err
 	}
-	c, shared := g.join(ctx, key, fn)
+	c, shared, err := g.join(ctx, key, fn)
+	if err != nil {
+		return value, shared, err
+	}
+	if shared {
+		defer g.part()
+	}
 	select {
 	case <-c.done:
 		return c.value, shared, c.err
@@ -55,12 +70,16 @@ func (g *Group[K, V]) Do(ctx context.Context, key K, fn func(context.Context) (V
 }
 
 // join adds a waiter to the key's call and starts the call if there is none.
-func (g *Group[K, V]) join(ctx context.Context, key K, fn func(context.Context) (V, error)) (_ *call[V], shared bool) {
+func (g *Group[K, V]) join(ctx context.Context, key K, fn func(context.Context) (V, error)) (_ *call[V], shared bool, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if c, ok := g.calls[key]; ok {
+		if g.MaxJoined > 0 && g.joined >= g.MaxJoined {
+			return nil, true, ErrFull
+		}
+		g.joined++
 		c.waiters++
-		return c, true
+		return c, true, nil
 	}
 	runCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	c := &call[V]{done: make(chan struct{}), cancel: cancel, waiters: 1}
@@ -76,7 +95,21 @@ func (g *Group[K, V]) join(ctx context.Context, key K, fn func(context.Context) 
 		g.mu.Unlock()
 		close(c.done)
 	}()
-	return c, false
+	return c, false, nil
+}
+
+// part takes one off those that joined.
+func (g *Group[K, V]) part() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.joined--
+}
+
+// Joined is how many wait for calls that others began.
+func (g *Group[K, V]) Joined() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.joined
 }
 
 // leave takes a waiter off the call; the last one ends it, and whoever comes
