@@ -45,6 +45,7 @@ func TestSoak(t *testing.T) {
 	stop := s.load()
 	s.hold(min(30*time.Second, *soakFor/4))
 	stop()
+	s.settled()
 	before := s.footprint()
 
 	stop = s.load()
@@ -52,7 +53,7 @@ func TestSoak(t *testing.T) {
 	stop()
 	var after footprint
 	s.until("goroutines, connections and keys are what they were", func(context.Context) error {
-		if after = s.footprint(); !s.within(after.usage, before.usage) {
+		if after = s.footprint(); !s.ended(after.usage, before.usage) {
 			return fmt.Errorf("before %+v, now %+v", before, after)
 		}
 		return nil
@@ -163,12 +164,12 @@ func (s *stack) judge(calm []*verify.Phase, before, after footprint) {
 		"dashboards  %d: %v, longest %s\ndetails     %d: %v, longest %s\nwrong       %d\n"+
 		"calm        %d requests with no fault under way, %d of them refused, %d without a reply\n"+
 		"commands    %d pushed = %d answered + %d refused by agents + %d expired + %d cancelled; %d lost, %d left in Redis\n"+
-		"goroutines  %d before, %d after\nconnections %d before, %d after\nkeys        %d before, %d after\nheap        %d MB before, %d MB after",
+		"goroutines  %d before, %d after\nconnections %d at work and %d idle before, %d and %d after\nkeys        %d before, %d after\nheap        %d MB before, %d MB after",
 		*soakFor, len(s.fleet.Clusters()), len(calm),
 		dashboards.Total(), dashboards.Codes, dashboards.Worst.Round(time.Millisecond), details.Total(), details.Codes, details.Worst.Round(time.Millisecond), wrong,
 		inCalm, refused-unanswered, unanswered,
 		c["pushed"], c["answered"], c["refused"]+c["unusable"], c["expired"], c["canceled"], lost, stranded,
-		before.goroutines, after.goroutines, before.connections, after.connections, before.keys, after.keys, before.heap>>20, after.heap>>20)
+		before.goroutines, after.goroutines, before.working, before.idle, after.working, after.idle, before.keys, after.keys, before.heap>>20, after.heap>>20)
 	if c["pushed"] == 0 || lost != 0 || stranded != 0 || unanswered != 0 || wrong != 0 || inCalm == 0 {
 		s.t.Errorf("lost %d, left %d, unanswered in calm %d of %d, wrong %d of %d pushed: %q", lost, stranded, unanswered, inCalm, wrong, c["pushed"], examples)
 	}

@@ -45,6 +45,8 @@ type stack struct {
 	verifier *verify.Verifier
 	// processes of the product that this process runs, or what would be some.
 	processes int
+	// ready is how many idle connections each of them may keep.
+	ready int
 	// spare is how many goroutines more there may be: those of pooled connections to
 	// something else than Redis.
 	spare int
@@ -56,7 +58,7 @@ type stack struct {
 
 func newStack(t *testing.T, p plan, admins ...*redis.Client) *stack {
 	t.Helper()
-	s := &stack{t: t, admins: admins, forgets: p.verify.Forgets}
+	s := &stack{t: t, admins: admins, ready: ready, forgets: p.verify.Forgets}
 	if p.agentURL == "" {
 		p.agentURL = p.redisURL
 	}
@@ -159,31 +161,96 @@ func (s *stack) goroutines() int {
 }
 
 // usage is what must not grow.
-type usage struct{ goroutines, connections, keys int }
+type usage struct {
+	goroutines int
+	// working connections wait for a command or are subscribed; the others are idle.
+	working, idle int
+	// open is how many keys there are that belong to commands, all of which must end;
+	// keys are the others.
+	open, keys int
+}
+
+// ofCommands are the keys that commands leave behind for a while.
+var ofCommands = regexp.MustCompile(`^atlhyper:\{[^}]*\}:(answered|result|reply|claimed|commands)(:|$)`)
+
+// waits is in the line of CLIENT LIST of a connection that waits for a command or is
+// subscribed.
+var waits = regexp.MustCompile(` flags=\w*[bP]`)
 
 func (s *stack) usage(ctx context.Context) (u usage, err error) {
 	u.goroutines = s.goroutines()
 	for _, admin := range s.admins {
 		list, lerr := admin.ClientList(ctx).Result()
-		keys, kerr := admin.DBSize(ctx).Result()
+		keys, kerr := admin.Keys(ctx, "*").Result()
 		if err := errors.Join(lerr, kerr); err != nil {
 			return u, err
 		}
-		u.connections += strings.Count(list, "name=atlhyper-")
-		u.keys += int(keys)
+		for line := range strings.Lines(list) {
+			switch {
+			case !strings.Contains(line, "name=atlhyper-"):
+			case waits.MatchString(line):
+				u.working++
+			default:
+				u.idle++
+			}
+		}
+		for _, name := range keys {
+			if ofCommands.MatchString(name) {
+				u.open++
+			} else {
+				u.keys++
+			}
+		}
 	}
 	return u, nil
 }
 
-// ready is how many connections of each of its two clients a process may keep after
-// a busy moment: a third of its pools.
-const ready = 8 + 2
+// settled waits until the load has ended and two readings a few seconds apart are
+// equal. Rounds and beats go on meanwhile, so that goroutines are compared as within
+// does.
+func (s *stack) settled() usage {
+	s.t.Helper()
+	var read, base usage
+	var at time.Time
+	s.until("usage is the same for "+apart.String(), func(ctx context.Context) error {
+		if !at.IsZero() && time.Since(at) < apart {
+			return errors.New("not looked at twice")
+		}
+		before := read
+		var err error
+		if read, err = s.usage(ctx); err != nil {
+			return err
+		}
+		first := at.IsZero()
+		at = time.Now()
+		if first || read.working != before.working || read.idle != before.idle || read.keys != before.keys || !s.within(read, before) {
+			return fmt.Errorf("was %+v, is %+v", before, read)
+		}
+		base = read
+		return nil
+	})
+	return base
+}
 
-// within tells whether nothing is more than it was, but for what pools keep ready.
+// apart is between two readings.
+const apart = 2 * time.Second
+
+// ready is how many idle connections the pools of a process's two clients keep: a
+// third of each. In Redis Cluster they have as many to each server as readyEach says.
+const (
+	ready     = 8 + 2
+	readyEach = 2 + 2
+)
+
+// within tells whether nothing is more than it was, but for what pools keep ready;
+// not whether the keys of commands are gone.
 func (s *stack) within(now, base usage) bool {
-	return now.connections <= base.connections+ready*s.processes &&
+	return now.working <= base.working && now.idle <= s.ready*s.processes &&
 		now.goroutines <= base.goroutines+base.goroutines/10+10+s.spare && now.keys <= base.keys
 }
+
+// ended tells whether now is within base and all commands have left Redis.
+func (s *stack) ended(now, base usage) bool { return now.open == 0 && s.within(now, base) }
 
 // load runs the verified load until the returned function is called.
 func (s *stack) load() (stop func()) {
@@ -262,11 +329,7 @@ func (e experiment) run(t *testing.T, order int) Row {
 	stop := s.load()
 	s.hold(3 * time.Second)
 	stop()
-	var base usage
-	s.until("the load before leaves nothing behind", func(ctx context.Context) (err error) {
-		base, err = s.usage(ctx)
-		return err
-	})
+	base := s.settled()
 
 	stop = s.load()
 	during, began := s.verifier.Begin("during"), time.Now()
@@ -292,7 +355,7 @@ func (e experiment) run(t *testing.T, order int) Row {
 	}
 	var now usage
 	s.until("goroutines, connections and keys are what they were", func(ctx context.Context) (err error) {
-		if now, err = s.usage(ctx); err == nil && !s.within(now, base) {
+		if now, err = s.usage(ctx); err == nil && !s.ended(now, base) {
 			err = fmt.Errorf("before %+v, now %+v", base, now)
 		}
 		return err

@@ -30,7 +30,9 @@ func watched(t *testing.T) (*stack, *redistest.Sentinels) {
 func sharded(t *testing.T) (*stack, *redistest.Cluster) {
 	t.Helper()
 	cluster := redistest.StartCluster(t)
-	return newStack(t, plan{redisURL: cluster.URL()}, clientsOf(t, cluster.Servers)...), cluster
+	s := newStack(t, plan{redisURL: cluster.URL()}, clientsOf(t, cluster.Servers)...)
+	s.ready = readyEach * len(cluster.Servers)
+	return s, cluster
 }
 
 func topologyFaults() []experiment {
