@@ -41,7 +41,8 @@ func (s *Store) Node(ctx context.Context, r detail.Node) (model.NodeMetrics, det
 // nodes returns every node that sent metrics of node_exporter or the hostmetrics
 // receiver in the RateWindow before at, by name: two statements, whatever the
 // number of nodes. Gauges are the newest samples, rates PromQL's rate() over the
-// window.
+// window; those of disks, networks and the kernel that are not known yet, of a
+// single sample, are 0.
 func (s *Store) nodes(ctx context.Context, at time.Time) ([]model.NodeMetrics, error) {
 	w := windowBefore(at, s.cfg.RateWindow)
 	nodes, err := s.readNodes(ctx, w)
@@ -100,6 +101,9 @@ func (n *nodeSamples) metrics() model.NodeMetrics {
 	}
 	for _, f := range rateFloats() {
 		*f.field(&m) = n.sum(f.metric) * f.scale
+	}
+	for _, f := range pressures() {
+		*f.field(&m) = percentage(n.sum(f.metric) * f.scale)
 	}
 	n.shares(&m.Memory)
 	boot, booted := n.gauge(bootTime)

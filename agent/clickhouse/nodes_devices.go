@@ -69,7 +69,8 @@ func (n *nodeSamples) disks() []model.NodeDisk {
 	return out
 }
 
-// diskIO is the IO of each block device by its kernel name.
+// diskIO is the IO of each block device by its kernel name; 0 where one sample
+// tells no rate.
 func (n *nodeSamples) diskIO() map[string]model.NodeDisk {
 	io := make(map[string]model.NodeDisk)
 	for _, f := range diskRates() {
@@ -80,6 +81,10 @@ func (n *nodeSamples) diskIO() map[string]model.NodeDisk {
 			*f.field(&d) += v.value * f.scale
 			io[name] = d
 		}
+	}
+	for name, d := range io {
+		d.IOUtilPct = min(d.IOUtilPct, 100) // extrapolation may carry it beyond
+		io[name] = d
 	}
 	return io
 }
@@ -153,7 +158,8 @@ func ioDevice(device string, io map[string]model.NodeDisk, alias map[string]stri
 	return ""
 }
 
-// networks are the node's own interfaces, by name.
+// networks are the node's own interfaces, by name. Rates that one sample does not
+// tell are 0.
 func (n *nodeSamples) networks() []model.NodeNetwork {
 	interfaces := make(map[string]*model.NodeNetwork)
 	at := func(v labelled) *model.NodeNetwork {

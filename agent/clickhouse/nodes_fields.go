@@ -58,15 +58,20 @@ func gaugeFloats() []floatField {
 	}
 }
 
+// pressures are shares of time: seconds that tasks waited, per second.
+func pressures() []floatField {
+	return []floatField{
+		{"node_pressure_cpu_waiting_seconds_total", 1, func(n *model.NodeMetrics) *float64 { return &n.PSI.CPUSomePct }},
+		{"node_pressure_memory_waiting_seconds_total", 1, func(n *model.NodeMetrics) *float64 { return &n.PSI.MemSomePct }},
+		{"node_pressure_memory_stalled_seconds_total", 1, func(n *model.NodeMetrics) *float64 { return &n.PSI.MemFullPct }},
+		{"node_pressure_io_waiting_seconds_total", 1, func(n *model.NodeMetrics) *float64 { return &n.PSI.IOSomePct }},
+		{"node_pressure_io_stalled_seconds_total", 1, func(n *model.NodeMetrics) *float64 { return &n.PSI.IOFullPct }},
+	}
+}
+
 // rateFloats are rates over all series of a counter.
 func rateFloats() []floatField {
-	const percent = 100 // of seconds in a second
 	return []floatField{
-		{"node_pressure_cpu_waiting_seconds_total", percent, func(n *model.NodeMetrics) *float64 { return &n.PSI.CPUSomePct }},
-		{"node_pressure_memory_waiting_seconds_total", percent, func(n *model.NodeMetrics) *float64 { return &n.PSI.MemSomePct }},
-		{"node_pressure_memory_stalled_seconds_total", percent, func(n *model.NodeMetrics) *float64 { return &n.PSI.MemFullPct }},
-		{"node_pressure_io_waiting_seconds_total", percent, func(n *model.NodeMetrics) *float64 { return &n.PSI.IOSomePct }},
-		{"node_pressure_io_stalled_seconds_total", percent, func(n *model.NodeMetrics) *float64 { return &n.PSI.IOFullPct }},
 		{"node_vmstat_pgfault", 1, func(n *model.NodeMetrics) *float64 { return &n.VMStat.PgFaultPerSec }},
 		{"node_vmstat_pgmajfault", 1, func(n *model.NodeMetrics) *float64 { return &n.VMStat.PgMajFaultPerSec }},
 		{"node_vmstat_pswpin", 1, func(n *model.NodeMetrics) *float64 { return &n.VMStat.PswpInPerSec }},
@@ -118,7 +123,7 @@ const (
 // nodeCounters are the counters that a round reads.
 func nodeCounters() []string {
 	names := []string{cpuSeconds}
-	for _, f := range rateFloats() {
+	for _, f := range append(pressures(), rateFloats()...) {
 		names = append(names, f.metric)
 	}
 	for _, f := range diskRates() {

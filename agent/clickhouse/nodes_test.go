@@ -110,6 +110,25 @@ func TestNodeCPUOfAPartOfTheWindow(t *testing.T) {
 	})
 }
 
+// All of the time is 100 %, however the ends of the window are extrapolated: a
+// clock that was set forward between two scrapes makes it look like more.
+func TestNodePercentagesEndAt100(t *testing.T) {
+	t.Parallel()
+	r := exporter("10.0.0.1")
+	values := make([]float64, 21)
+	for i := range values {
+		values[i] = 1000 + 15.5*float64(i) // of 15 s
+	}
+	var rows telemetry.Rows
+	for _, f := range pressures() {
+		rows.Sums = append(rows.Sums, counter(f.metric, r, pairs{}, 0, min15, values...)...)
+	}
+	rows.Sums = append(rows.Sums, counter("node_disk_io_time_seconds_total", r, pairs{"device": "vda"}, 0, min15, values...)...)
+	n := oneNode(t, rows)
+	checkEqual(t, "pressure", n.PSI, model.NodePSI{CPUSomePct: 100, MemSomePct: 100, MemFullPct: 100, IOSomePct: 100, IOFullPct: 100})
+	checkEqual(t, "disks", n.Disks, []model.NodeDisk{{Device: "vda", IOUtilPct: 100}})
+}
+
 func TestNodeMemory(t *testing.T) {
 	t.Parallel()
 	values := map[string]float64{
