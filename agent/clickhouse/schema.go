@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"text/template"
 	"time"
@@ -24,13 +25,26 @@ const (
 )
 
 // schema is what is known of the tables at one time, and the statements that
-// fit them. It never changes.
+// fit them. Only unfit grows.
 type schema struct {
 	until   time.Time // when to look again
 	types   map[signal]columnTypes
 	queries map[string]string // by file name without .sql
 	// noExponential is whether there is surely no table of exponential histograms.
 	noExponential bool
+	// unfit has the names of statements that do not fit, though the tables were
+	// looked at because of it: nobody looks again for them before it is due.
+	unfit sync.Map
+}
+
+// givesUp takes over what did not fit before and has not changed.
+func (k *schema) givesUp(before *schema) {
+	before.unfit.Range(func(name, _ any) bool {
+		if name, ok := name.(string); ok && k.queries[name] == before.queries[name] {
+			k.unfit.Store(name, true)
+		}
+		return true
+	})
 }
 
 // schemas is what is known of the tables now.
@@ -175,13 +189,21 @@ func (s *Store) stream(ctx context.Context, name string, p params, row func(driv
 		return err
 	}
 	// What does not fit is found out before there are any rows; none is given twice.
-	if !began && (hasCode(err, misfits()...) || isUnknownTable(err) && known.types[table] != nil) {
+	if _, unfit := known.unfit.Load(name); !began && !unfit && known.misfit(err, table) {
 		known = s.look(ctx, known, table)
 		if again := known.queries[name]; again != sql {
 			err = s.each(ctx, name, again, p, first)
 		}
+		if known.misfit(err, table) && ctx.Err() == nil {
+			known.unfit.Store(name, true)
+		}
 	}
 	return s.aboutTable(err, table, known)
+}
+
+// misfit tells whether err may be one of a table that is not as it was.
+func (k *schema) misfit(err error, table signal) bool {
+	return hasCode(err, misfits()...) || isUnknownTable(err) && k.types[table] != nil
 }
 
 // aboutTable says which table cannot be read, where that is all there is to know.
@@ -228,6 +250,9 @@ func (s *Store) look(ctx context.Context, seen *schema, describe signal) *schema
 		}
 		s.cfg.Logger.WarnContext(ctx, "cannot look at the columns of the tables", "error", err)
 		found = &schema{until: s.cfg.Clock().Add(schemaRetry), types: seen.types, queries: seen.queries}
+	}
+	if s.cfg.Clock().Before(seen.until) { // it was not due
+		found.givesUp(seen)
 	}
 	s.schemas.current.Store(found)
 	return found
