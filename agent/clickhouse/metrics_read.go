@@ -223,6 +223,9 @@ func (s *Store) readChunk(ctx context.Context, q tableQuery, w window) ([]series
 	if len(rows) > q.maxRows {
 		return nil, tooManySeries(q.maxRows)
 	}
+	for i := range rows {
+		rows[i].untyped = q.statement == gaugeSeries
+	}
 	return rows, nil
 }
 

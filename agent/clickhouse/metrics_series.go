@@ -60,6 +60,7 @@ type series struct {
 	unit       string
 	delta      bool // samples are increments
 	monotonic  bool // declared a counter; always false in the gauge table
+	untyped    bool // of the gauge table, as all that was federated is
 	resource   labels
 	attributes labels
 	bounds     []float64 // of histograms: the finite upper bounds

@@ -68,10 +68,12 @@ func (s *Store) traffic(ctx context.Context, w window) (*sloTraffic, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := newSLOTraffic(w)
+	var all []increment
 	for _, list := range tables {
-		t.add(increments(list, w))
+		all = append(all, increments(list, w)...)
 	}
+	t := newSLOTraffic(w)
+	t.add(all)
 	return t, nil
 }
 

@@ -124,10 +124,32 @@ func newSLOTraffic(w window) *sloTraffic {
 	}
 }
 
-// add counts the increments. By its name a metric is a counter, a histogram, or
-// a part of one that federation took apart.
+// add counts the increments of all tables, each request once.
 func (t *sloTraffic) add(list []increment) {
-	all := proxies()
+	all := sightings(list)
+	from := sourcesOf(all)
+	for i := range all {
+		s := &all[i]
+		if from.again(s) {
+			continue
+		}
+		for _, into := range t.of(s.seen) {
+			if s.requests() {
+				into.count(s.seen, s.vector[0])
+			} else if !s.seen.longLived {
+				into.latency.addPart(s.part, s.increment, s.proxy.unit(s.unit))
+			}
+		}
+	}
+}
+
+// sightings are the increments that count traffic. By its name a metric is a
+// counter, a histogram, or a part of one that federation took apart.
+func sightings(list []increment) []sighted {
+	var (
+		all = proxies()
+		out []sighted
+	)
 	for _, inc := range list {
 		for i := range all {
 			p := &all[i]
@@ -135,20 +157,13 @@ func (t *sloTraffic) add(list []increment) {
 			if inc.metric != p.requests && !ok {
 				continue
 			}
-			seen, ok := p.see(inc.resource, inc.attributes)
-			if !ok {
-				break
-			}
-			for _, into := range t.of(seen) {
-				if inc.metric == p.requests {
-					into.count(seen, inc.vector[0])
-				} else if !seen.longLived {
-					into.latency.addPart(part, inc, p.unit(inc.unit))
-				}
+			if seen, ok := p.see(inc.resource, inc.attributes); ok {
+				out = append(out, sighted{inc, p, part, seen})
 			}
 			break
 		}
 	}
+	return out
 }
 
 // unit is milliseconds per unit: Traefik before v3.3.4 pushed milliseconds
