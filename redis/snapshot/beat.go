@@ -20,8 +20,8 @@ const maxAgents = 256
 //
 //	KEYS[1] agents
 //	ARGV    instance, state, body, ms of: the beats' expiry, the key's TTL; most entries
-//	result  {seconds, microseconds of TIME}
-const beatLua = beat.Lua + `
+//	result  {seconds, microseconds of TIME, what healLua deleted}
+const beatLua = beat.Lua + healLua + `
 local seconds, micros = now_parts()
 local now = now_ms()
 redis.call('HSET', KEYS[1], ARGV[1], beat_value(now, ARGV[2], ARGV[3]))
@@ -32,7 +32,7 @@ local all = redis.call('HGETALL', KEYS[1])
 for i = 1, #all, 2 do
   if not beat_live(all[i + 1], now, keep) then redis.call('HDEL', KEYS[1], all[i]) end
 end
-return {seconds, micros}
+return {seconds, micros, healed}
 `
 
 // Beat says that the agent lives; call it each key.BeatInterval.
@@ -56,6 +56,7 @@ func (w *Writer) Beat(ctx context.Context, b Beat) error {
 	if err != nil {
 		return fmt.Errorf("beat: %w", err)
 	}
+	w.reportHealed(ctx, result)
 	clock.Observe(sent, conn.Time(now[0], now[1]))
 	return nil
 }

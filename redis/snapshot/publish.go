@@ -26,14 +26,15 @@ import (
 //	        name, value  sections to write; their <name>.seq becomes the new seq
 //	        field, value of meta to write
 //	        field        of meta to delete
-//	result  {seq, seconds, microseconds of TIME}; {0} when Redis holds something
-//	        else than expected; {-1} when another agent publishes
+//	result  {seq, seconds, microseconds of TIME}; {0, 0, 0} when Redis holds something
+//	        else than expected; {-1, 0, 0} when another agent publishes; then, each
+//	        time, what healLua deleted
 //
 // seq is the largest of the last one plus 1, the writer's last one plus 1 and TIME
 // in ms, so it grows even when Redis forgot the last one. The event is "seq name
 // name …", the sections whose value changed; what meta says of the others may have
 // changed too.
-const publishLua = beat.Lua + `
+const publishLua = beat.Lua + healLua + `
 local arg = 7
 local function list(width)
   local n, items = tonumber(ARGV[arg + 1]), {}
@@ -54,14 +55,14 @@ if holder and holder ~= ARGV[4] then
   local silent = now - (tonumber(redis.call('HGET', KEYS[2], 'at') or '0') or 0)
   local beat = redis.call('HGET', KEYS[3], holder)
   local dead = beat and not beat_live(beat, now, tonumber(ARGV[7]))
-  if silent >= 0 and silent < tonumber(ARGV[5]) and not dead then return {-1} end
+  if silent >= 0 and silent < tonumber(ARGV[5]) and not dead then return {-1, 0, 0, healed} end
 end
 
 local schema = redis.call('HGET', KEYS[2], 'schema')
 if schema and schema ~= ARGV[3] then redis.call('DEL', KEYS[1], KEYS[2]) end
 for _, e in ipairs(expected) do
   if redis.call('HGET', KEYS[2], e[1] .. '.hash') ~= e[2] or redis.call('HEXISTS', KEYS[1], e[1]) == 0 then
-    return {0}
+    return {0, 0, 0, healed}
   end
 end
 
@@ -81,7 +82,7 @@ redis.call('HSET', KEYS[2], 'schema', ARGV[3], 'seq', seq, 'at', string.format('
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 redis.call('PEXPIRE', KEYS[2], ARGV[2])
 redis.call('PUBLISH', ARGV[1], table.concat(event, ' '))
-return {seq, time[1], time[2]}
+return {seq, time[1], time[2], healed}
 `
 
 // Publish takes the updates over and writes what changed since the last publish in
@@ -139,19 +140,19 @@ func (w *Writer) send(ctx context.Context) (Published, error) {
 	if err != nil {
 		return Published{}, fmt.Errorf("publish: %w", err)
 	}
-	if first, err := conn.Ints(result, 1); err != nil {
-		return Published{}, fmt.Errorf("publish: %w", err)
-	} else if first[0] == 0 {
-		return Published{}, errLost
-	} else if first[0] < 0 {
-		w.stand(ctx, true)
-		return Published{Standby: true}, nil
-	}
-	w.stand(ctx, false)
 	n, err := conn.Ints(result, 3)
 	if err != nil {
 		return Published{}, fmt.Errorf("publish: %w", err)
 	}
+	w.reportHealed(ctx, result)
+	switch {
+	case n[0] == 0:
+		return Published{}, errLost
+	case n[0] < 0:
+		w.stand(ctx, true)
+		return Published{Standby: true}, nil
+	}
+	w.stand(ctx, false)
 	w.seq, w.published = n[0], conn.Time(n[1], n[2])
 	clock.Observe(sent, w.published)
 	for _, s := range w.sections {
