@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
 
 	"github.com/atlhyper/observe/redis/bus"
 	"github.com/atlhyper/observe/redis/key"
@@ -310,6 +311,35 @@ func TestCommandsOfADeadAgentAreTakenBack(t *testing.T) {
 	}
 	if got := agent.Stats().Reclaimed; got != 3 {
 		t.Errorf("%d taken back, want 3", got)
+	}
+}
+
+// An agent's beat is gone, for it left or was pruned, and Redis had still handed it a
+// command: who has seen the agent takes it back. Of one that nobody has seen nothing is
+// known; it may be about to beat.
+func TestCommandsOfAnAgentWithoutABeatAreTakenBack(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.oldBeat("gone", key.BeatExpiry+time.Second)
+	r.do(r.admin.RPush(t.Context(), cluster.Claimed("gone"), r.command("c1", nil)))
+	r.do(r.admin.RPush(t.Context(), cluster.Claimed("stranger"), r.command("theirs", nil)))
+	_, _ = r.agent(bus.ServerConfig{Handle: echo, TidyInterval: 20 * time.Millisecond})
+	r.reply("c1") // it has seen the other one
+	// One step, so that the command is never there beside an old beat.
+	_, err := r.admin.TxPipelined(t.Context(), func(tx redis.Pipeliner) error {
+		tx.HDel(t.Context(), cluster.Agents(), "gone")
+		tx.RPush(t.Context(), cluster.Claimed("gone"), r.command("c2", nil))
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	later(t, "the command is taken back", func() bool { return len(r.list(cluster.Reply("c2"))) > 0 })
+	if reply := r.reply("c2"); reply.Agent != "a1" || reply.Code != "" {
+		t.Errorf("c2: %+v", reply)
+	}
+	if got := len(r.list(cluster.Claimed("stranger"))); got != 1 {
+		t.Errorf("one that nobody has seen has %d commands, want its 1", got)
 	}
 }
 

@@ -19,6 +19,8 @@ const (
 	// recoverEvery is in how many looks one is at the own claimed list: what a cut
 	// leaves there is looked up after the cut, too, and its commands may be long.
 	recoverEvery = 5
+	// maxSeen bounds the agents that are remembered.
+	maxSeen = 1024
 )
 
 // tidy goes on with what lies in the own claimed list (left by an earlier life
@@ -27,13 +29,14 @@ const (
 func (s *Server) tidy(ctx context.Context) {
 	ticker := time.NewTicker(s.cfg.TidyInterval)
 	defer ticker.Stop()
+	seen := make(sightings)
 	for look := 0; ; look++ {
 		s.ledger.forget(time.Now())
 		var err error
 		if look%recoverEvery == 0 {
 			err = s.recover(ctx)
 		}
-		s.tidying.Note(ctx, errors.Join(err, s.reclaim(ctx)))
+		s.tidying.Note(ctx, errors.Join(err, s.reclaim(ctx, seen)))
 		select {
 		case <-ctx.Done():
 			return
@@ -75,14 +78,18 @@ func (s *Server) claimed(ctx context.Context) ([]string, error) {
 
 // reclaimLua moves what a dead agent claimed back to the head of the commands, in
 // the order in which it was pushed. Whether it is dead is looked up again here, so
-// that of several agents only one moves it and never that of a live one.
+// that of several agents only one moves it and never that of a live one. One that has
+// no beat is dead if the caller has seen it: it left while Redis still handed it a
+// command, or its beat was pruned.
 //
 //	KEYS[1] agents  KEYS[2] claimed:<instance>  KEYS[3] commands
-//	ARGV    instance, expiry of beats in ms, most to move, TTL of the commands in ms
+//	ARGV    instance, expiry of beats in ms, most to move, TTL of the commands in ms,
+//	        1 when one without a beat is dead
 //	result  {how many were moved}
 const reclaimLua = `
 local value = redis.call('HGET', KEYS[1], ARGV[1])
-if not value or beat_live(value, now_ms(), tonumber(ARGV[2])) then return {0} end
+if not value and ARGV[5] ~= '1' then return {0} end
+if value and beat_live(value, now_ms(), tonumber(ARGV[2])) then return {0} end
 local moved = 0
 while moved < tonumber(ARGV[3]) and redis.call('LMOVE', KEYS[2], KEYS[3], 'RIGHT', 'LEFT') do
   moved = moved + 1
@@ -91,34 +98,83 @@ if moved > 0 then redis.call('PEXPIRE', KEYS[3], math.max(redis.call('PTTL', KEY
 return {moved}
 `
 
-// reclaim takes back what agents claimed whose beat has run out.
-func (s *Server) reclaim(ctx context.Context) error {
+// sightings are the agents whose beats were there, on this process's clock.
+type sightings map[string]sighting
+
+type sighting struct {
+	last   time.Time // look at which it had a beat
+	missed time.Time // first look since at which it had none; zero when it has
+}
+
+// note remembers who has a beat and returns who has none any more: not at once, since
+// for a moment nobody has one when Redis was emptied, and not for longer than what it
+// claimed lies there.
+func (seen sightings) note(beats map[string]string, now time.Time) (gone []string) {
+	for instance := range beats {
+		if _, known := seen[instance]; known || len(seen) < maxSeen {
+			seen[instance] = sighting{last: now}
+		}
+	}
+	for instance, s := range seen {
+		switch {
+		case s.last.Equal(now):
+		case now.Sub(s.last) > key.ClaimedTTL:
+			delete(seen, instance)
+		case s.missed.IsZero():
+			seen[instance] = sighting{last: s.last, missed: now}
+		case now.Sub(s.missed) > key.BeatExpiry:
+			gone = append(gone, instance)
+		}
+	}
+	return gone
+}
+
+// reclaim takes back what agents claimed whose beat has run out, or who have none.
+func (s *Server) reclaim(ctx context.Context, seen sightings) error {
 	entries, err := s.clients.Normal.HGetAll(ctx, s.cfg.Cluster.Agents()).Result()
 	if err != nil {
 		return fmt.Errorf("read the agents: %w", conn.Unavailable(err))
 	}
 	now := s.clients.Clock(s.cfg.Cluster).Now()
 	for instance, value := range entries {
-		if instance == s.cfg.Instance || key.ValidateInstance(instance) != nil {
-			continue
-		}
 		if _, at, err := beat.Decode(value); err == nil && now.Sub(at).Abs() <= key.BeatExpiry {
 			continue
 		}
-		result, err := s.scripts.reclaim.Run(ctx, s.clients.Normal,
-			[]string{s.cfg.Cluster.Agents(), s.cfg.Cluster.Claimed(instance), s.cfg.Cluster.Commands()},
-			instance, key.BeatExpiry.Milliseconds(), reclaimBatch, s.commandsTTL())
-		if err != nil {
-			return fmt.Errorf("reclaim: %w", err)
+		if err := s.reclaimFrom(ctx, instance, false); err != nil {
+			return err
 		}
-		moved, err := conn.Ints(result, 1)
-		if err != nil {
-			return fmt.Errorf("reclaim: %w", err)
+	}
+	for _, instance := range seen.note(entries, time.Now()) {
+		if err := s.reclaimFrom(ctx, instance, true); err != nil {
+			return err
 		}
-		if moved[0] > 0 {
-			s.stats.reclaimed.Add(moved[0])
-			s.cfg.Logger.InfoContext(ctx, "commands of a lost agent were taken back", "instance", instance, "commands", moved[0])
-		}
+	}
+	return nil
+}
+
+// reclaimFrom takes back what one agent claimed, if it is dead; gone says that its
+// beat was there and is no more.
+func (s *Server) reclaimFrom(ctx context.Context, instance string, gone bool) error {
+	if instance == s.cfg.Instance || key.ValidateInstance(instance) != nil {
+		return nil
+	}
+	withoutBeat := 0
+	if gone {
+		withoutBeat = 1
+	}
+	result, err := s.scripts.reclaim.Run(ctx, s.clients.Normal,
+		[]string{s.cfg.Cluster.Agents(), s.cfg.Cluster.Claimed(instance), s.cfg.Cluster.Commands()},
+		instance, key.BeatExpiry.Milliseconds(), reclaimBatch, s.commandsTTL(), withoutBeat)
+	if err != nil {
+		return fmt.Errorf("reclaim: %w", err)
+	}
+	moved, err := conn.Ints(result, 1)
+	if err != nil {
+		return fmt.Errorf("reclaim: %w", err)
+	}
+	if moved[0] > 0 {
+		s.stats.reclaimed.Add(moved[0])
+		s.cfg.Logger.InfoContext(ctx, "commands of a lost agent were taken back", "instance", instance, "commands", moved[0])
 	}
 	return nil
 }
