@@ -166,20 +166,31 @@ func (s stepped) slots(g grid) []int64 {
 	return out
 }
 
-// rate is PromQL's rate() over the step, per second. Where steps are shorter
-// than two scrapes, one with a single sample takes in as many steps before it as
-// it needs, up to the lookback: rate() over a range so much longer.
+// rate is PromQL's rate() over the step, per second, of the samples that rated
+// gives.
 func (s stepped) rate(g grid, slot int64) (increment, bool) {
-	h, w := s.steps[slot], g.at(slot)
+	h, w := s.rated(g, slot)
 	if len(h) == 0 {
 		return increment{}, false
+	}
+	inc, ok := h.increase(w)
+	return inc.dividedBy(w.seconds()), ok
+}
+
+// rated are the samples that the step's rate is made of, and their window. Where
+// steps are shorter than two scrapes, one with a single sample takes in as many
+// steps before it as it needs, up to the lookback: rate() over a range so much
+// longer.
+func (s stepped) rated(g grid, slot int64) (history, window) {
+	h, w := s.steps[slot], g.at(slot)
+	if len(h) == 0 {
+		return nil, w
 	}
 	for i := int64(1); s.narrow && h.samples() < 2 && i <= g.extra(); i++ {
 		w.fromMs -= g.step.Milliseconds()
 		h = slices.Concat(s.steps[slot+i], h)
 	}
-	inc, ok := h.increase(w)
-	return inc.dividedBy(w.seconds()), ok
+	return h, w
 }
 
 func divided(vector []float64, by float64) []float64 {

@@ -72,7 +72,9 @@ type track struct {
 }
 
 // nodeTracks reads metrics of one node. Two series with equal labels (a
-// restarted exporter) become one.
+// restarted exporter, or one that is scraped twice) become one, by the rules of
+// labelled.merge in each step; of the gauge table only where the sum table has
+// nothing. The server answers in any order; the result is the same.
 func (s *Store) nodeTracks(ctx context.Context, node members, metrics []string, g grid) ([]track, error) {
 	q := g.query()
 	q.metrics, q.resourceKeys, q.anyOf = metrics, nodeAttributes(), node.raws
@@ -81,53 +83,87 @@ func (s *Store) nodeTracks(ctx context.Context, node members, metrics []string, 
 		return nil, err
 	}
 	var (
-		out   []track
+		found []samplesByStep
 		index = make(map[string]int)
 	)
 	for i, lines := range bySeries(tables, g.step) {
+		slices.SortFunc(lines, func(a, b stepped) int {
+			return cmp.Or(cmp.Compare(a.metric, b.metric), cmp.Compare(a.id, b.id), cmp.Compare(a.firstMs, b.firstMs))
+		})
+		first := len(found) // of this table
 		for _, line := range lines {
 			if of, ok := identify(line.series); !ok || !node.has(of) {
 				continue
 			}
-			t := line.track(g, i == 0 && line.monotonic || i == 1 && isUntypedCounter(line.metric))
-			if len(t.values) == 0 {
+			t := line.byStep(g, i == 0 && line.monotonic || i == 1 && isUntypedCounter(line.metric))
+			if len(t.steps) == 0 {
 				continue
 			}
 			key := t.metric + t.labels.key()
 			if at, ok := index[key]; ok {
-				out[at].join(t)
+				found[at].join(t, at >= first)
 				continue
 			}
-			index[key] = len(out)
-			out = append(out, t)
+			index[key] = len(found)
+			found = append(found, t)
 		}
+	}
+	out := make([]track, 0, len(found))
+	for _, t := range found {
+		for slot, v := range t.steps {
+			t.values[slot] = v.value
+		}
+		out = append(out, t.track)
 	}
 	return out, nil
 }
 
-func (s stepped) track(g grid, counter bool) track {
+// samplesByStep is a track that others may still join.
+type samplesByStep struct {
+	track
+	steps map[int64]labelled
+}
+
+func (s stepped) byStep(g grid, counter bool) samplesByStep {
 	shown := make(labels, len(s.attributes))
 	for name, value := range s.attributes {
 		if name != "exported_instance" {
 			shown[name] = value
 		}
 	}
-	t := track{metric: s.metric, labels: shown, values: make(map[int64]float64), counter: counter}
+	t := samplesByStep{
+		track{metric: s.metric, labels: shown, values: make(map[int64]float64), counter: counter}, make(map[int64]labelled),
+	}
 	for _, slot := range s.slots(g) {
-		if !counter {
-			t.values[slot] = s.steps[slot][0].mean()
-		} else if rate, ok := s.rate(g, slot); ok {
-			t.values[slot] = rate.vector[0]
+		v := labelled{known: true, counter: counter}
+		h := s.steps[slot]
+		if counter {
+			rate, ok := s.rate(g, slot)
+			if !ok {
+				continue
+			}
+			h, _ = s.rated(g, slot)
+			v.value = rate.vector[0]
+		} else {
+			v.value = h[0].mean()
 		}
+		v.firstMs, v.lastMs, v.samples = h[0].firstMs, h[len(h)-1].lastMs, h.samples()
+		t.steps[slot] = v
 	}
 	return t
 }
 
-// join fills the steps that t has none of from another series with its labels.
-func (t *track) join(other track) {
-	for slot, v := range other.values {
-		if _, ok := t.values[slot]; !ok {
-			t.values[slot] = v
+// join joins another series with the same labels: one of the same table in all
+// steps, else in those that t has none of.
+func (t *samplesByStep) join(other samplesByStep, sameTable bool) {
+	for slot, v := range other.steps {
+		old, ok := t.steps[slot]
+		switch {
+		case !ok:
+			t.steps[slot] = v
+		case sameTable:
+			old.merge(v)
+			t.steps[slot] = old
 		}
 	}
 }

@@ -197,3 +197,50 @@ func TestSeriesOfAHostThatIsAloneNow(t *testing.T) {
 		}
 	}
 }
+
+// What one node's series say does not depend on which of two with equal labels
+// comes first: in one step, too, the one that goes on from the other adds to it,
+// and of two side by side that with more samples counts.
+func TestSeriesWithEqualLabelsBecomeOne(t *testing.T) {
+	t.Parallel()
+	const metric = "node_vmstat_pgfault"
+	type part struct {
+		end    time.Duration
+		values []float64
+	}
+	for name, c := range map[string]struct {
+		parts [2]part
+		adds  bool // else parts[1] counts
+	}{
+		"one after the other": {[2]part{{-200 * sec, []float64{0, 100, 200}}, {-5 * sec, []float64{0, 50, 100}}}, true},
+		"side by side":        {[2]part{{-5 * sec, []float64{0, 100, 200}}, {-7 * sec, []float64{0, 100, 200, 300}}}, false},
+		"with as many":        {[2]part{{-7 * sec, []float64{0, 100, 200}}, {-5 * sec, []float64{0, 70, 90}}}, false},
+	} {
+		for _, names := range [][2]string{{"a", "b"}, {"b", "a"}} {
+			t.Run(name+", "+names[0]+" first", func(t *testing.T) {
+				t.Parallel()
+				var (
+					rows telemetry.Rows
+					each [2]float64
+				)
+				for i, p := range c.parts {
+					sums := counter(metric, pairs{"k8s.node.name": "n1", "k8s.pod.name": names[i]}, pairs{}, p.end, min15, p.values...)
+					each[i] = promOf(telemetry.Rows{Sums: sums}).increase(fiveMinutes(), metric, where()) / 300
+					rows.Sums = append(rows.Sums, sums...)
+				}
+				want := each[1]
+				if c.adds {
+					want += each[0]
+				}
+				rows.Gauges = gauge(bootTime, pairs{"k8s.node.name": "n1"}, pairs{}, -sec, min15, 1)
+				s, _ := testStore(t, rows)
+				got := seriesOf(t, s, "n1", metric, before(10*time.Minute), 300)
+				if len(got.Points) != 1 || len(got.Series) != 1 {
+					t.Fatalf("%+v, want one series with one point", got)
+				}
+				checkNear(t, "series", got.Points[0].Value, want)
+				checkNear(t, "now", oneNode(t, rows).VMStat.PgFaultPerSec, want)
+			})
+		}
+	}
+}
