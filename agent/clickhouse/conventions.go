@@ -59,6 +59,7 @@ type conventions struct {
 	MessagingOp    attribute
 	Destination    attribute // topic or queue; the template keeps temporary ones together
 	RPCSystem      attribute
+	RPCService     attribute // of the old generation
 	RPCMethod      attribute // with the service in the new generation
 	ErrorType      attribute
 }
@@ -99,6 +100,7 @@ func semanticConventions() conventions {
 		MessagingSys: attribute{"messaging.system"},
 		MessagingOp:  attribute{"messaging.operation.type", "messaging.operation"},
 		RPCSystem:    attribute{"rpc.system.name", "rpc.system"},
+		RPCService:   attribute{"rpc.service"},
 		RPCMethod:    attribute{"rpc.method"},
 		Destination: attribute{
 			"messaging.destination.template", "messaging.destination.name", "messaging.destination",

@@ -30,6 +30,7 @@ func generations() map[string][]string {
 		"PeerService":  {"service.peer.name", "peer.service"},
 		"RPCSystem":    {"rpc.system.name", "rpc.system"},
 		"RPCMethod":    {"rpc.method"},
+		"RPCService":   {"rpc.service"},
 		"DBSystem":     {"db.system.name", "db.system"},
 		"DBName":       {"db.namespace", "db.name", "db.mssql.instance_name", "db.redis.database_index"},
 		"DBOperation":  {"db.operation.name", "db.operation"},

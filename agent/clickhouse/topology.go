@@ -31,10 +31,11 @@ const (
 // The nodes are the services of r, and what client and producer spans call that
 // no server or consumer span answers: databases (db.system), messaging
 // (messaging.system) and the rest, external, which is known by peer service,
-// server address or host of the URL. An external target that bears the name of a
-// service is that service, its spans lost or not yet there. The 5,000 busiest
-// such targets are kept, and of the calls to them the 50,000 busiest pairs of
-// caller and target; a warning in the log says when there are more.
+// server address or host of the URL, else by the RPC service. An external target
+// that bears the name of a service is that service, its spans lost or not yet
+// there. The 5,000 busiest such targets are kept, and of the calls to them the
+// 50,000 busiest pairs of caller and target; a warning in the log says when there
+// are more.
 //
 // Node ids are stable:
 //

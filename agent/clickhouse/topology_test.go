@@ -319,3 +319,30 @@ func TestTopologyBeyondItsBounds(t *testing.T) {
 		t.Errorf("logged %q", log.String())
 	}
 }
+
+// A call of which only the remote procedure is known is a call of its service.
+func TestTopologyOfRPCWithoutAddress(t *testing.T) {
+	t.Parallel()
+	call := func(id int, pairs ...string) telemetry.Span {
+		return testSpan(id, 1, 0, "web", "Client", -time.Minute, time.Millisecond, attrs(pairs...))
+	}
+	s, _ := testStore(t, spans(
+		call(1, "rpc.system", "grpc", "rpc.service", "shop.Cart", "rpc.method", "Add"),
+		call(2, "rpc.system.name", "grpc", "rpc.method", "shop.Cart/Add"),
+		call(3, "rpc.system.name", "grpc", "rpc.method", "/shop.Mail/Send"),
+		call(4, "rpc.system.name", "grpc", "rpc.method", "_OTHER"),
+		call(5, "rpc.service", "shop.Cart", "server.address", "cart.example"),
+	))
+	got, err := s.topology(t.Context(), before(15*time.Minute))
+	if err != nil {
+		t.Fatal(err)
+	}
+	calls := make(map[string]int64)
+	for _, e := range got.Edges {
+		calls[e.Source+" "+e.Target] = e.CallCount
+	}
+	want := map[string]int64{"web external:shop.Cart": 2, "web external:shop.Mail": 1, "web external:cart.example": 1}
+	if diff := cmp.Diff(want, calls); diff != "" {
+		t.Error(diff)
+	}
+}

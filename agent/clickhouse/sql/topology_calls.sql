@@ -40,7 +40,10 @@ FROM (
                 address != '', address,
                 domain({{attr "SpanAttributes" .HTTPURL}}) != '', domain({{attr "SpanAttributes" .HTTPURL}}),
                 {{attr "SpanAttributes" .HTTPHost}} != '', {{attr "SpanAttributes" .HTTPHost}},
-                ip) AS target
+                ip != '', ip,
+                {{attr "SpanAttributes" .RPCService}} != '', {{attr "SpanAttributes" .RPCService}},
+                -- package.Service/Method, of the new generation.
+                extract({{attr "SpanAttributes" .RPCMethod}}, '^/?([^/]+)/')) AS target
     FROM {{.Traces}}
     WHERE Timestamp >= fromUnixTimestamp64Nano({start:Int64})
       AND Timestamp < fromUnixTimestamp64Nano({end:Int64})
