@@ -11,7 +11,7 @@ import (
 
 // Round is one collection cycle: what its sections share is read once, by the
 // first of them that needs it, in a fixed number of statements (two for nodes,
-// three for SLOs, those of traces) whatever the size of the cluster. It is safe
+// four for SLOs, those of traces) whatever the size of the cluster. It is safe
 // for concurrent use.
 //
 // A section whose source has no rows, or whose tables do not exist, is empty.

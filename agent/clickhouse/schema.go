@@ -154,19 +154,7 @@ func (s signal) name(t Tables) string {
 // query runs the statement sql/<name>.sql as stream does and scans every row; the
 // slice is never nil.
 func query[T any](ctx context.Context, s *Store, name string, p params, scan func(driver.Rows) (T, error)) ([]T, error) {
-	out := []T{}
-	err := s.stream(ctx, name, p, func(rows driver.Rows) error {
-		v, err := scan(rows)
-		if err != nil {
-			return fmt.Errorf("scan: %w", err)
-		}
-		out = append(out, v)
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
+	return gather(scan, func(row func(driver.Rows) error) error { return s.stream(ctx, name, p, row) })
 }
 
 // stream runs the statement sql/<name>.sql in its table's dialect and hands over

@@ -109,8 +109,13 @@ func nanos(t time.Time) int64 { return t.UnixNano() }
 // queryText is query for SQL that was put together at run time; name is for
 // errors and logs.
 func queryText[T any](ctx context.Context, s *Store, name, sql string, p params, scan func(driver.Rows) (T, error)) ([]T, error) {
+	return gather(scan, func(row func(driver.Rows) error) error { return s.each(ctx, name, sql, p, row) })
+}
+
+// gather scans every row that run hands over; the slice is never nil.
+func gather[T any](scan func(driver.Rows) (T, error), run func(row func(driver.Rows) error) error) ([]T, error) {
 	out := []T{}
-	err := s.each(ctx, name, sql, p, func(rows driver.Rows) error {
+	err := run(func(rows driver.Rows) error {
 		v, err := scan(rows)
 		if err != nil {
 			return fmt.Errorf("scan: %w", err)
