@@ -21,9 +21,13 @@ const maxAgents = 256
 //	KEYS[1] agents
 //	ARGV    instance, state, body, ms of: the beats' expiry, the key's TTL; most entries
 //	result  {seconds, microseconds of TIME, what healLua deleted}
+//
+// PEXPIRE comes first, too: a script that has written may go on when Redis has run
+// out of memory, and an agent that lives there is no dead one.
 const beatLua = beat.Lua + healLua + `
 local seconds, micros = now_parts()
 local now = now_ms()
+redis.call('PEXPIRE', KEYS[1], ARGV[5])
 redis.call('HSET', KEYS[1], ARGV[1], beat_value(now, ARGV[2], ARGV[3]))
 redis.call('PEXPIRE', KEYS[1], ARGV[5])
 local keep = tonumber(ARGV[5])

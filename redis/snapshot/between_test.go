@@ -10,6 +10,7 @@ import (
 
 	"github.com/atlhyper/observe/redis/beat"
 	"github.com/atlhyper/observe/redis/key"
+	"github.com/atlhyper/observe/redis/redistest"
 	"github.com/atlhyper/observe/redis/snapshot"
 	"github.com/atlhyper/observe/shared/fault"
 )
@@ -86,5 +87,27 @@ func TestReadsWithoutMemory(t *testing.T) {
 	}
 	if info, err := r.reader.Cluster(t.Context(), cluster); err != nil || info.Status != snapshot.Online || info.State != snapshot.SnapshotLive {
 		t.Errorf("%+v, %v", info, err)
+	}
+}
+
+// Agents live on when Redis has run out of memory, also those that start then.
+func TestBeatsWithoutMemory(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, redistest.WithArgs("--maxmemory", "1", "--maxmemory-policy", "noeviction"))
+	if err := r.admin.Set(t.Context(), "other", "x", 0).Err(); !redis.HasErrorPrefix(err, "OOM") {
+		t.Fatalf("Redis has memory left: %v", err)
+	}
+	w := r.writer(nil)
+	for range 2 {
+		if err := w.Beat(t.Context(), snapshot.Beat{Slots: 4}); err != nil {
+			t.Fatal(err)
+		}
+		info, err := r.reader.Cluster(t.Context(), cluster)
+		if err != nil || len(info.Agents) != 1 || !info.Agents[0].Live {
+			t.Fatalf("%+v, %v, want one live agent", info.Agents, err)
+		}
+	}
+	if ttl := r.admin.PTTL(t.Context(), cluster.Agents()).Val(); ttl <= 0 {
+		t.Errorf("the agents' key lives %v", ttl)
 	}
 }
