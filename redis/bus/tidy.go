@@ -152,10 +152,15 @@ func (s *Server) reclaim(ctx context.Context, seen sightings) error {
 	return nil
 }
 
+// isOther tells whether a field of the agents hash names another agent.
+func (s *Server) isOther(instance string) bool {
+	return instance != s.cfg.Instance && key.ValidateInstance(instance) == nil
+}
+
 // reclaimFrom takes back what one agent claimed, if it is dead; gone says that its
 // beat was there and is no more.
 func (s *Server) reclaimFrom(ctx context.Context, instance string, gone bool) error {
-	if instance == s.cfg.Instance || key.ValidateInstance(instance) != nil {
+	if !s.isOther(instance) {
 		return nil
 	}
 	withoutBeat := 0
