@@ -10,8 +10,12 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/atlhyper/observe/redis/bus"
 	"github.com/atlhyper/observe/shared/httpserver"
 )
+
+// Commands counts what became of commands since the agent started.
+func (a *Agent) Commands() bus.ServerStats { return a.bus.Stats() }
 
 // Bounds of a connection to /metrics.
 const (

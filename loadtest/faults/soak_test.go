@@ -49,7 +49,7 @@ func TestSoak(t *testing.T) {
 	before := s.footprint()
 
 	stop = s.load()
-	calm := s.soak(w, server, admin)
+	calm, gone := s.soak(w, server, admin)
 	stop()
 	var after footprint
 	s.until("goroutines, connections and keys are what they were", func(context.Context) error {
@@ -58,7 +58,7 @@ func TestSoak(t *testing.T) {
 		}
 		return nil
 	})
-	s.judge(calm, before, after)
+	s.judge(calm, gone, before, after)
 }
 
 // footprint is what the process holds when no load is on it.
@@ -81,14 +81,20 @@ func (s *stack) footprint() footprint {
 }
 
 // soak injects one fault after the other until the time is over; it returns the
-// phases in which nothing was wrong any more.
-func (s *stack) soak(w *wire, server *redistest.Server, admin *redis.Client) (calm []*verify.Phase) {
+// phases in which nothing was wrong any more, and how many requests waited when Redis
+// lost what it had.
+func (s *stack) soak(w *wire, server *redistest.Server, admin *redis.Client) (calm []*verify.Phase, gone int) {
 	s.t.Helper()
 	kinds := []struct {
 		name string
 		run  func()
 	}{
-		{"Redis restarted empty", func() { server.Stop(); s.hold(3 * time.Second); server.Restart() }},
+		{"Redis restarted empty", func() {
+			server.Stop()
+			gone += s.commands()["waiting"] // nothing can be pushed any more
+			s.hold(3 * time.Second)
+			server.Restart()
+		}},
 		{"Redis frozen 8 s", func() { server.Freeze(); s.hold(8 * time.Second); server.Thaw() }},
 		{"agents cut off 15 s", func() { w.cut(); s.hold(15 * time.Second); w.mend() }},
 		{"200 ms delay 15 s", func() {
@@ -116,7 +122,7 @@ func (s *stack) soak(w *wire, server *redistest.Server, admin *redis.Client) (ca
 		s.hold(max(5*time.Second, min(soakPeriod, *soakFor/2)-time.Since(began)))
 	}
 	s.verifier.Begin("end")
-	return calm
+	return calm, gone
 }
 
 // killClients has the server close every nth connection of agents and masters: at
@@ -142,14 +148,39 @@ func (s *stack) killClients(admin *redis.Client, nth int) {
 	}
 }
 
+// book is what masters and agents say of all commands.
+type book struct {
+	masters map[string]int // by outcome, and those pushed and waiting
+	agents  fleet.Commands
+	// gone is how many requests waited when Redis lost what it had.
+	gone int
+}
+
+// got is how many commands came back to their master.
+func (b book) got() int {
+	return b.masters["answered"] + b.masters["refused"] + b.masters["too_large"] + b.masters["unreadable"]
+}
+
+// lost is how many commands nothing explains: that an agent claimed and never ended;
+// or whose master waited in vain although no agent dropped them as expired or had no
+// Redis to answer to, and which were in no Redis that lost what it had.
+func (b book) lost() int {
+	a := b.agents
+	unended := a.Claimed - a.Answered - a.AnsweredBefore - a.Unanswered
+	inVain := int64(b.masters["expired"]) - a.Expired - a.Unanswered - int64(b.gone)
+	return int(max(unended, 0) + max(inVain, 0))
+}
+
+// maxRefused is how many of the requests with no fault under way may be refused:
+// one of a thousand.
+const maxRefused = 1000
+
 // judge prints the counts and fails the test when they do not add up.
-func (s *stack) judge(calm []*verify.Phase, before, after footprint) {
+func (s *stack) judge(calm []*verify.Phase, gone int, before, after footprint) {
 	s.t.Helper()
 	dashboards, details := s.verifier.Total()
-	c := s.commands()
+	b := book{s.commands(), s.fleet.Commands(), gone}
 	stranded := s.stranded()
-	// With no fault under way and 30 s to wait, a request without a reply is a command
-	// that was lost; refusals are those of a machine that is too slow for this load.
 	inCalm, unanswered, refused := 0, 0, 0
 	for _, phase := range calm {
 		for _, counts := range []verify.Counts{phase.Dashboards(), phase.Details()} {
@@ -158,27 +189,37 @@ func (s *stack) judge(calm []*verify.Phase, before, after footprint) {
 			refused += counts.Total() - counts.Codes[verify.OK] - counts.Codes[verify.HungUp]
 		}
 	}
-	lost := c["pushed"] - c["answered"] - c["refused"] - c["unusable"] - c["expired"] - c["canceled"]
+	c, a := b.masters, b.agents
 	wrong, examples := s.verifier.Wrong()
 	s.t.Logf("\nsoak of %s: %d clusters, 3 masters, %d faults\n"+
 		"dashboards  %d: %v, longest %s\ndetails     %d: %v, longest %s\nwrong       %d\n"+
 		"calm        %d requests with no fault under way, %d of them refused, %d without a reply\n"+
-		"commands    %d pushed = %d answered + %d refused by agents + %d expired + %d cancelled; %d lost, %d left in Redis\n"+
+		"masters     %d pushed = %d answered + %d refused by agents + %d too large + %d unreadable + %d expired + %d cancelled\n"+
+		"agents      %d claimed = %d answered + %d answered before + %d without a Redis to answer to; %d dropped as expired\n"+
+		"commands    %d lost, %d left in Redis; %d requests waited when Redis lost what it had\n"+
 		"goroutines  %d before, %d after\nconnections %d at work and %d idle before, %d and %d after\nkeys        %d before, %d after\nheap        %d MB before, %d MB after",
 		*soakFor, len(s.fleet.Clusters()), len(calm),
 		dashboards.Total(), dashboards.Codes, dashboards.Worst.Round(time.Millisecond), details.Total(), details.Codes, details.Worst.Round(time.Millisecond), wrong,
 		inCalm, refused-unanswered, unanswered,
-		c["pushed"], c["answered"], c["refused"]+c["unusable"], c["expired"], c["canceled"], lost, stranded,
+		c["pushed"], c["answered"], c["refused"], c["too_large"], c["unreadable"], c["expired"], c["canceled"],
+		a.Claimed, a.Answered, a.AnsweredBefore, a.Unanswered, a.Expired, b.lost(), stranded, gone,
 		before.goroutines, after.goroutines, before.working, before.idle, after.working, after.idle, before.keys, after.keys, before.heap>>20, after.heap>>20)
-	if c["pushed"] == 0 || lost != 0 || stranded != 0 || unanswered != 0 || wrong != 0 || inCalm == 0 {
-		s.t.Errorf("lost %d, left %d, unanswered in calm %d of %d, wrong %d of %d pushed: %q", lost, stranded, unanswered, inCalm, wrong, c["pushed"], examples)
+	if c["pushed"] == 0 || b.lost() != 0 || stranded != 0 || unanswered != 0 || wrong != 0 || inCalm == 0 {
+		s.t.Errorf("lost %d, left %d, unanswered in calm %d of %d, wrong %d of %d pushed: %q", b.lost(), stranded, unanswered, inCalm, wrong, c["pushed"], examples)
+	}
+	if c["too_large"]+c["unreadable"] != 0 || int64(b.got()) > a.Claimed {
+		s.t.Errorf("%d replies, %d of them too large and %d unreadable, to %d commands that agents claimed", b.got(), c["too_large"], c["unreadable"], a.Claimed)
+	}
+	if (refused-unanswered)*maxRefused > inCalm {
+		s.t.Errorf("%d of %d requests were refused or got old data with no fault under way: more than one of %d", refused-unanswered, inCalm, maxRefused)
 	}
 	if after.heap > before.heap+before.heap/2+32<<20 {
 		s.t.Errorf("the heap grew from %d to %d bytes", before.heap, after.heap)
 	}
 }
 
-// commands sums what the masters count of their commands, by outcome.
+// commands sums what the masters count of their commands, by outcome; "pushed" ones; and the
+// requests that are "waiting".
 func (s *stack) commands() map[string]int {
 	s.t.Helper()
 	sums := map[string]int{}
@@ -194,10 +235,15 @@ func (s *stack) commands() map[string]int {
 		}
 		for line := range strings.Lines(string(text)) {
 			name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
-			outcome := "pushed"
-			if rest, ok := strings.CutPrefix(name, `atlhyper_master_commands_ended_total{outcome="`); ok {
-				outcome = strings.TrimSuffix(rest, `"}`)
-			} else if name != "atlhyper_master_commands_pushed_total" {
+			outcome := strings.TrimPrefix(name, `atlhyper_master_commands_ended_total{outcome="`)
+			switch {
+			case outcome != name:
+				outcome = strings.TrimSuffix(outcome, `"}`)
+			case name == "atlhyper_master_commands_pushed_total":
+				outcome = "pushed"
+			case name == "atlhyper_master_requests_waiting":
+				outcome = "waiting"
+			default:
 				continue
 			}
 			n, err := strconv.ParseFloat(value, 64)

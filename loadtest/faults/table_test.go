@@ -5,8 +5,30 @@ import (
 	"testing"
 	"time"
 
+	"github.com/atlhyper/observe/loadtest/fleet"
 	"github.com/atlhyper/observe/loadtest/verify"
 )
+
+// A command is lost when nobody says what became of it.
+func TestLostCommandsAreCounted(t *testing.T) {
+	t.Parallel()
+	agents := fleet.Commands{Claimed: 10, Answered: 7, AnsweredBefore: 1, Unanswered: 2, Expired: 3}
+	for name, test := range map[string]struct {
+		expired, gone int
+		agents        fleet.Commands
+		lost          int
+	}{
+		"all explained":     {9, 4, agents, 0},
+		"waited in vain":    {10, 4, agents, 1},
+		"claimed, no end":   {9, 4, fleet.Commands{Claimed: 12, Answered: 7, AnsweredBefore: 1, Unanswered: 2, Expired: 3}, 2},
+		"no agent expired":  {9, 4, fleet.Commands{Claimed: 10, Answered: 7, AnsweredBefore: 1, Unanswered: 2}, 3},
+		"in no lossy Redis": {9, 0, agents, 4},
+	} {
+		if got := (book{map[string]int{"expired": test.expired}, test.agents, test.gone}).lost(); got != test.lost {
+			t.Errorf("%s: %d lost, want %d", name, got, test.lost)
+		}
+	}
+}
 
 func TestTableIsCoarse(t *testing.T) {
 	t.Parallel()

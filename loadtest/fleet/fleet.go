@@ -162,5 +162,28 @@ func (f *Fleet) Run(ctx context.Context) error {
 	return group.Wait()
 }
 
+// Commands is what agents say became of the commands that they met.
+type Commands struct {
+	// Claimed ones were started. Each of them ends as Answered, as AnsweredBefore (the
+	// answer to an earlier try had been cut) or as Unanswered: there was no Redis to
+	// take the reply as long as it was of use.
+	Claimed, Answered, AnsweredBefore, Unanswered int64
+	// Expired ones were dropped unrun: their deadline had passed.
+	Expired int64
+}
+
+// Commands sums what the agents count.
+func (f *Fleet) Commands() (sum Commands) {
+	for _, a := range f.agents {
+		c := a.Commands()
+		sum.Claimed += c.Claimed
+		sum.Answered += c.Answered
+		sum.AnsweredBefore += c.AnsweredBefore
+		sum.Unanswered += c.Unanswered
+		sum.Expired += c.Expired
+	}
+	return sum
+}
+
 // Queries tells what became of the detail queries so far.
 func (f *Fleet) Queries() Queries { return f.queries.read() }
