@@ -23,12 +23,6 @@ type latency struct {
 	exponentials map[float64]exponential
 }
 
-// layout is the cumulative counts at each of its bounds, and at +Inf.
-type layout struct {
-	bounds     []float64
-	cumulative []float64
-}
-
 // add adds a histogram: bounds in units of msPerUnit, and its vector of count,
 // sum and cumulative buckets.
 func (l *latency) add(bounds, vector []float64, msPerUnit float64) {
@@ -104,28 +98,30 @@ func (l *latency) merge(other *latency) {
 }
 
 // buckets adds up all histograms at the bounds that they share, as
-// histogram_quantile(sum by (le)) does where all bounds are equal. Exponential
+// histogram_quantile(sum by (le)) does where all bounds are equal. Where they
+// share fewer than two, which tell of no quantile, they are added up at the bounds
+// of any of them, interpolated between their own as a quantile is. Exponential
 // histograms have no bounds of their own: what they observed up to the others'
 // bounds is estimated, and alone they are shown at powers of two.
 func (l *latency) buckets() []bucket {
 	layouts := l.explicit()
-	bounds := l.powers()
+	bounds, count := l.powers(), (*layout).at
 	if len(layouts) > 0 {
-		bounds = layouts[0].bounds
+		bounds = sharedBounds(layouts)
+	}
+	if len(layouts) > 1 && len(bounds) < 2 {
+		bounds, count = everyBound(layouts), (*layout).atMost
 	}
 	var out []bucket
 	for _, le := range append(slices.Clone(bounds), math.Inf(1)) {
-		total, shared := 0.0, true
+		total := 0.0
 		for _, lay := range layouts {
-			n, ok := lay.at(le)
-			total, shared = total+n, shared && ok
+			total += count(lay, le)
 		}
 		for _, msPerUnit := range slices.Sorted(maps.Keys(l.exponentials)) {
 			total += l.exponentials[msPerUnit].atMost(le / msPerUnit)
 		}
-		if shared {
-			out = append(out, bucket{le, total})
-		}
+		out = append(out, bucket{le, total})
 	}
 	return monotonic(out)
 }
@@ -167,17 +163,6 @@ func (l *latency) powers() []float64 {
 		}
 	}
 	return bounds
-}
-
-func (l *layout) at(le float64) (float64, bool) {
-	if math.IsInf(le, 1) {
-		return l.cumulative[len(l.cumulative)-1], true
-	}
-	i, ok := slices.BinarySearch(l.bounds, le)
-	if !ok {
-		return 0, false
-	}
-	return l.cumulative[i], true
 }
 
 // quantiles are p50, p90, p95 and p99 in milliseconds and the mean, each 0

@@ -52,7 +52,8 @@ func genChangingBounds(t *rapid.T, m moment) testCase {
 // TestMixedBounds compares a service whose replicas have other bounds, as during
 // a rollout. sum by (le) of such buckets counts each replica at its own bounds
 // alone, which is no histogram and gives arbitrary quantiles; so the product adds
-// up the buckets that all replicas have, and PromQL is asked for the same.
+// up the buckets that all replicas have, and PromQL is asked for the same. Where there
+// are fewer than two of these, there is no such question for PromQL.
 func TestMixedBounds(t *testing.T) {
 	t.Parallel()
 	source := traefikSource()
@@ -66,7 +67,9 @@ func genMixedBounds(t *rapid.T, m moment) testCase {
 		"service": {caseName + "@kubernetes"}, "code": {"200", "503"}, "method": {"GET"}, "protocol": {"http"},
 	})
 	var c testCase
-	for replica, bounds := range rapid.SliceOfN(rapid.SampledFrom(layouts()), 2, 3).Draw(t, "bounds") {
+	of := layouts()
+	some := rapid.SampledFrom([][][]float64{{of[0], of[1]}, {of[1], of[2]}, {of[2], of[4]}}).Draw(t, "layouts")
+	for replica, bounds := range rapid.SliceOfN(rapid.SampledFrom(some), 2, 3).Draw(t, "bounds") {
 		times := genSchedule(t, m)
 		for _, labels := range all {
 			s := series{metric: "traefik_service_requests_total", job: "traefik", instance: fmt.Sprintf("10.0.0.%d:9100", replica), labels: labels}
