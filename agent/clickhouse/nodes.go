@@ -66,12 +66,12 @@ func (s *Store) nodes(ctx context.Context, at time.Time) ([]model.NodeMetrics, e
 func nodeNames(nodes map[string]*nodeSamples) map[string]string {
 	hosts := make(map[string]int)
 	for _, n := range nodes {
-		hosts[n.label(unameInfo, "nodename")]++
+		hosts[n.uname("nodename")]++
 	}
 	names := make(map[string]string, len(nodes))
 	for key, n := range nodes {
 		names[key] = key
-		if host := n.label(unameInfo, "nodename"); !n.named && host != "" && hosts[host] == 1 && nodes[host] == nil {
+		if host := n.uname("nodename"); !n.named && host != "" && hosts[host] == 1 && nodes[host] == nil {
 			names[key] = host
 		}
 	}
@@ -87,7 +87,7 @@ func (n *nodeSamples) metrics() model.NodeMetrics {
 		Disks:       n.disks(),
 		Networks:    n.networks(),
 		Temperature: n.temperature(),
-		Kernel:      n.label(unameInfo, "release"),
+		Kernel:      n.uname("release"),
 	}
 	for _, f := range gaugeInts() {
 		if v, ok := n.gauge(f.metric); ok {

@@ -172,18 +172,18 @@ func (old *labelled) merge(v labelled) {
 		old.known = old.known || v.known
 		old.firstMs, old.lastMs = min(old.firstMs, v.firstMs), max(old.lastMs, v.lastMs)
 		old.samples += v.samples
-	case v.outranks(old):
+	case old.outrankedBy(&v):
 		*old = v
 	}
 }
 
-// outranks tells which of two series side by side counts, whichever came first.
-func (v *labelled) outranks(o *labelled) bool {
-	samples, newest := cmp.Compare(v.samples, o.samples), cmp.Compare(v.lastMs, o.lastMs)
+// outrankedBy tells which of two series side by side counts, whichever came first.
+func (old *labelled) outrankedBy(v *labelled) bool {
+	samples, newest := cmp.Compare(v.samples, old.samples), cmp.Compare(v.lastMs, old.lastMs)
 	if !v.counter {
 		samples, newest = newest, samples
 	}
-	return cmp.Or(samples, newest, cmp.Compare(v.value, o.value)) > 0
+	return cmp.Or(samples, newest, cmp.Compare(v.value, old.value)) > 0
 }
 
 // isUntypedCounter tells whether a metric of the gauge table is a counter: the
@@ -226,13 +226,13 @@ func (n *nodeSamples) sum(metric string) float64 {
 	return total
 }
 
-// label is the label of the newest series of an info metric.
-func (n *nodeSamples) label(metric, name string) string {
+// uname is a label of the newest node_uname_info.
+func (n *nodeSamples) uname(name string) string {
 	var (
 		value  string
 		newest int64
 	)
-	for _, v := range n.values[metric] {
+	for _, v := range n.values[unameInfo] {
 		if v.lastMs > newest {
 			value, newest = v.labels.get(name), v.lastMs
 		}

@@ -105,7 +105,7 @@ func (n *nodeSamples) isAnotherThan(o *nodeSamples) bool {
 func (n *nodeSamples) isMachineOf(o *nodeSamples) bool {
 	boot, booted := n.gauge(bootTime)
 	otherBoot, otherBooted := o.gauge(bootTime)
-	host, otherHost := n.label(unameInfo, "nodename"), o.label(unameInfo, "nodename")
+	host, otherHost := n.uname("nodename"), o.uname("nodename")
 	at, other := n.endpoint, o.endpoint
 	booted = booted && otherBooted
 	switch {
