@@ -40,9 +40,9 @@ test: ## run all tests, on a real redis-server and the real ClickHouse engine
 	@echo "the PromQL reference: a module of its own, Prometheus's engine takes minutes to build the first time"
 	cd loadtest/promql && $(GOTEST) . -seed $(SEED)
 
-test-faults: ## break one part after the other under load (5 minutes); rewrites docs/faults.md
+test-faults: ## break one part after the other under load (seven minutes); rewrites docs/faults.md
 	@$(SETUP) test
-	@echo "breaking Redis, the network, processes, ClickHouse and clocks: takes about five minutes"
+	@echo "breaking Redis, the network, processes, ClickHouse and clocks: takes about seven minutes"
 	$(GOTEST) -count=1 ./loadtest/faults -run TestFaults -faults -parallel 6 -within $(WITHIN) -document ../../docs/faults.md
 	@cat docs/faults.md
 

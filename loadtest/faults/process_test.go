@@ -104,6 +104,17 @@ func twin(t *testing.T, timeout time.Duration) (*stack, *program) {
 	return s, p
 }
 
+// lone is a stack with one more cluster, whose only agent is a process of its own.
+func lone(t *testing.T) (*stack, *program) {
+	t.Helper()
+	server := redistest.Start(t)
+	p := start(t, "atlhyper", "fleet", "--redis", server.URL(), "--prefix", "lone", "--clusters", "1", "--interval", interval.String())
+	world := fleet.World{Cluster: "lone-0", Nodes: 6, Services: 12, ChangeEvery: 3, Items: 20, Interval: interval} // atlhyper fleet's
+	s := newStack(t, plan{redisURL: server.URL(), world: world}, server.Client(t))
+	s.processes++
+	return s, p
+}
+
 func processFaults() []experiment {
 	allAnswered := func(t *testing.T, row Row) {
 		t.Helper()
@@ -137,6 +148,15 @@ func processFaults() []experiment {
 				}
 			},
 		},
+		{fault: "an agent killed, the only one of its cluster; started again 10 s later", note: "One cluster of four has it", setup: func(t *testing.T) (*stack, func()) {
+			s, p := lone(t)
+			return s, func() {
+				s.hold(2 * time.Second)
+				p.kill()
+				s.hold(10 * time.Second)
+				p.start()
+			}
+		}},
 		{fault: "an agent frozen for 30 s while it runs queries and publishes; another one of its cluster is there", setup: func(t *testing.T) (*stack, func()) {
 			s, p := twin(t, 30*time.Second)
 			return s, func() {
