@@ -197,13 +197,13 @@ func (s *stack) judge(calm []*verify.Phase, gone int, before, after footprint) {
 		"masters     %d pushed = %d answered + %d refused by agents + %d too large + %d unreadable + %d expired + %d cancelled\n"+
 		"agents      %d claimed = %d answered + %d answered before + %d without a Redis to answer to; %d dropped as expired\n"+
 		"commands    %d lost, %d left in Redis; %d requests waited when Redis lost what it had\n"+
-		"goroutines  %d before, %d after\nconnections %d at work and %d idle before, %d and %d after\nkeys        %d before, %d after\nheap        %d MB before, %d MB after",
+		"goroutines  %d before, %d after\nconnections %d subscribed and %d pooled before, %d and %d after\nkeys        %d before, %d after\nheap        %d MB before, %d MB after",
 		*soakFor, len(s.fleet.Clusters()), len(calm),
 		dashboards.Total(), dashboards.Codes, dashboards.Worst.Round(time.Millisecond), details.Total(), details.Codes, details.Worst.Round(time.Millisecond), wrong,
 		inCalm, refused-unanswered, unanswered,
 		c["pushed"], c["answered"], c["refused"], c["too_large"], c["unreadable"], c["expired"], c["canceled"],
 		a.Claimed, a.Answered, a.AnsweredBefore, a.Unanswered, a.Expired, b.lost(), stranded, gone,
-		before.goroutines, after.goroutines, before.working, before.idle, after.working, after.idle, before.keys, after.keys, before.heap>>20, after.heap>>20)
+		before.goroutines, after.goroutines, before.subscribed, before.pooled, after.subscribed, after.pooled, before.keys, after.keys, before.heap>>20, after.heap>>20)
 	if c["pushed"] == 0 || b.lost() != 0 || stranded != 0 || unanswered != 0 || wrong != 0 || inCalm == 0 {
 		s.t.Errorf("lost %d, left %d, unanswered in calm %d of %d, wrong %d of %d pushed: %q", b.lost(), stranded, unanswered, inCalm, wrong, c["pushed"], examples)
 	}

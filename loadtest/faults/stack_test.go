@@ -45,7 +45,7 @@ type stack struct {
 	verifier *verify.Verifier
 	// processes of the product that this process runs, or what would be some.
 	processes int
-	// ready is how many idle connections each of them may keep.
+	// ready is how many pooled connections each of them may keep.
 	ready int
 	// spare is how many goroutines more there may be: those of pooled connections to
 	// something else than Redis.
@@ -163,8 +163,10 @@ func (s *stack) goroutines() int {
 // usage is what must not grow.
 type usage struct {
 	goroutines int
-	// working connections wait for a command or are subscribed; the others are idle.
-	working, idle int
+	// subscribed connections are told of messages; the pooled ones are all others.
+	// Those that wait for a command are not told apart: between two waits they look
+	// like idle ones.
+	subscribed, pooled int
 	// open is how many keys there are that belong to commands, all of which must end;
 	// keys are the others.
 	open, keys int
@@ -173,9 +175,8 @@ type usage struct {
 // ofCommands are the keys that commands leave behind for a while.
 var ofCommands = regexp.MustCompile(`^atlhyper:\{[^}]*\}:(answered|result|reply|claimed|commands)(:|$)`)
 
-// waits is in the line of CLIENT LIST of a connection that waits for a command or is
-// subscribed.
-var waits = regexp.MustCompile(` flags=\w*[bP]`)
+// listens is in the line of CLIENT LIST of a subscribed connection.
+var listens = regexp.MustCompile(` flags=\w*P`)
 
 func (s *stack) usage(ctx context.Context) (u usage, err error) {
 	u.goroutines = s.goroutines()
@@ -188,10 +189,10 @@ func (s *stack) usage(ctx context.Context) (u usage, err error) {
 		for line := range strings.Lines(list) {
 			switch {
 			case !strings.Contains(line, "name=atlhyper-"):
-			case waits.MatchString(line):
-				u.working++
+			case listens.MatchString(line):
+				u.subscribed++
 			default:
-				u.idle++
+				u.pooled++
 			}
 		}
 		for _, name := range keys {
@@ -223,7 +224,7 @@ func (s *stack) settled() usage {
 		}
 		first := at.IsZero()
 		at = time.Now()
-		if first || read.working != before.working || read.idle != before.idle || read.keys != before.keys || !s.within(read, before) {
+		if first || read.subscribed != before.subscribed || read.pooled != before.pooled || read.keys != before.keys || !s.within(read, before) {
 			return fmt.Errorf("was %+v, is %+v", before, read)
 		}
 		base = read
@@ -235,17 +236,18 @@ func (s *stack) settled() usage {
 // apart is between two readings.
 const apart = 2 * time.Second
 
-// ready is how many idle connections the pools of a process's two clients keep: a
-// third of each. In Redis Cluster they have as many to each server as readyEach says.
+// ready is how many connections the pools of a process's two clients keep: a third of
+// those for commands that answer at once, and all for those that wait. In Redis
+// Cluster they have as many to each server as readyEach says.
 const (
-	ready     = 8 + 2
-	readyEach = 2 + 2
+	ready     = 8 + 4
+	readyEach = 2 + 4
 )
 
 // within tells whether nothing is more than it was, but for what pools keep ready;
 // not whether the keys of commands are gone.
 func (s *stack) within(now, base usage) bool {
-	return now.working <= base.working && now.idle <= s.ready*s.processes &&
+	return now.subscribed <= base.subscribed && now.pooled <= s.ready*s.processes &&
 		now.goroutines <= base.goroutines+base.goroutines/10+10+s.spare && now.keys <= base.keys
 }
 
