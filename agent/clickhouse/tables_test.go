@@ -350,7 +350,7 @@ func TestGlobalCostsNothing(t *testing.T) {
 	page := searchParams(search(func(r *detail.Traces) { r.Service = "driver" }), searchSlices(search(nil), firstTraceKey())[2])
 	page["after_key"], page["after_id"], page["limit"] = firstTraceKey().key, "", 50
 	calls := topologyParams(before(15 * time.Minute))
-	calls["settled"] = nanos(testNow)
+	calls["settled"], calls["max_rows"] = nanos(testNow), maxCallers+1
 	calls["old_systems"], calls["new_systems"] = renamedDatabases()
 	for name, p := range map[string]params{"trace_page": page, "topology_calls": calls} {
 		cost := func(sql string) (Reads, int) {
