@@ -86,11 +86,11 @@ func nodeQueries() []query {
 	}
 	for _, r := range nodeRates() {
 		out = append(out, query{field: r.field, row: row, presence: true,
-			expr: fmt.Sprintf("%v * sum by (instance) (rate(%s[$w]))", r.scale, r.metric)})
+			expr: bounded(r.scale, fmt.Sprintf("%v * sum by (instance) (rate(%s[$w]))", r.scale, r.metric))})
 	}
 	device := func(field, metric string, scale float64) {
 		out = append(out, query{field: field, row: row, part: []string{"device"}, presence: true,
-			expr: fmt.Sprintf("%v * sum by (instance, device) (rate(%s[$w]))", scale, metric)})
+			expr: bounded(scale, fmt.Sprintf("%v * sum by (instance, device) (rate(%s[$w]))", scale, metric))})
 	}
 	for _, r := range diskRates() {
 		device(r.field, r.metric, r.scale)
@@ -99,6 +99,15 @@ func nodeQueries() []query {
 		device(r.field, r.metric, r.scale)
 	}
 	return out
+}
+
+// bounded is the expression of a rate. A percentage, which is what is scaled, ends at
+// 100: extrapolation takes the rate of a whole second beyond it.
+func bounded(scale float64, expr string) string {
+	if scale == 1 {
+		return expr
+	}
+	return "clamp_max(" + expr + ", 100)"
 }
 
 func reportNodes(ctx context.Context, w *world) (reported, error) {
