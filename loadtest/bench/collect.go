@@ -3,16 +3,13 @@ package bench
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/atlhyper/observe/agent/clickhouse"
+	"github.com/atlhyper/observe/loadtest/proc"
 	"github.com/atlhyper/observe/shared/model"
 )
 
@@ -112,7 +109,7 @@ func (p Plan) Measure(ctx context.Context) (_ Result, err error) {
 	}
 	r := Result{
 		Nodes: p.Nodes, NaiveSample: sample, Round: medianCost(rounds), Bound: medianCost(bounds), Needed: medianCost(needed),
-		Load: load(),
+		Load: proc.LoadAverage(),
 	}
 	ours := make(map[model.Section]Cost)
 	for _, section := range sectionNames() {
@@ -138,15 +135,6 @@ func naiveSection(section model.Section, nodes Cost, ours map[model.Section]Cost
 	return ours[section]
 }
 
-// load is the machine's load average over 1, 5 and 15 minutes.
-func load() string {
-	text, err := os.ReadFile("/proc/loadavg")
-	if err != nil {
-		return "unknown"
-	}
-	return strings.Join(strings.Fields(string(text))[:3], " ")
-}
-
 func sectionNames() []model.Section {
 	return []model.Section{
 		model.SectionMetricsSummary, model.SectionMetricsNodes, model.SectionTracesServices, model.SectionTracesTopology,
@@ -162,7 +150,7 @@ func medianCost(list []Cost) Cost {
 
 // timed adds the processor time that the server used meanwhile.
 func (p Plan) timed(read func() (Cost, error)) (Cost, error) {
-	before, err := processorTime(p.ServerPID)
+	before, err := proc.ProcessorTime(p.ServerPID)
 	if err != nil {
 		return Cost{}, err
 	}
@@ -170,35 +158,9 @@ func (p Plan) timed(read func() (Cost, error)) (Cost, error) {
 	if err != nil {
 		return Cost{}, err
 	}
-	after, err := processorTime(p.ServerPID)
+	after, err := proc.ProcessorTime(p.ServerPID)
 	cost.Processor = after - before
 	return cost, err
-}
-
-// processorTime is what a process has used so far, as Linux counts it in
-// hundredths of a second; 0 elsewhere.
-func processorTime(pid int) (time.Duration, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if errors.Is(err, os.ErrNotExist) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, fmt.Errorf("processor time: %w", err)
-	}
-	// The name in the second field may hold anything; utime and stime are the 14th
-	// and 15th.
-	_, rest, _ := strings.Cut(string(text), ") ")
-	var sum time.Duration
-	if fields := strings.Fields(rest); len(fields) > 12 {
-		for _, field := range fields[11:13] {
-			ticks, err := strconv.ParseInt(field, 10, 64)
-			if err != nil {
-				return 0, fmt.Errorf("processor time: %w", err)
-			}
-			sum += time.Duration(ticks) * 10 * time.Millisecond
-		}
-	}
-	return sum, nil
 }
 
 // section reads one section by itself.

@@ -6,12 +6,11 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/atlhyper/observe/agent"
 	"github.com/atlhyper/observe/agent/clickhouse"
+	"github.com/atlhyper/observe/loadtest/proc"
 	"github.com/atlhyper/observe/redis/conn"
 	"github.com/atlhyper/observe/redis/key"
 	"github.com/atlhyper/observe/redis/snapshot"
@@ -77,7 +76,7 @@ func (j Job) Run(ctx context.Context) (_ Report, err error) {
 		report.CyclesMs = append(report.CyclesMs, milliseconds(took))
 		report.PublishMs = append(report.PublishMs, milliseconds(p.published))
 	}
-	report.PeakBytes, err = peakMemory()
+	report.PeakBytes, err = proc.PeakMemory(os.Getpid())
 	return report, err
 }
 
@@ -132,24 +131,6 @@ func (p *publisher) failed() error {
 		}
 	}
 	return nil
-}
-
-// peakMemory is the most resident memory of this process, as Linux counts it.
-func peakMemory() (int64, error) {
-	status, err := os.ReadFile("/proc/self/status")
-	if errors.Is(err, os.ErrNotExist) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, fmt.Errorf("peak memory: %w", err)
-	}
-	for line := range strings.Lines(string(status)) {
-		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			kib, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
-			return kib << 10, err
-		}
-	}
-	return 0, nil
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -44,7 +44,19 @@ func (t Target) String() string {
 	if t.AtLeast {
 		bound = "at least"
 	}
-	return fmt.Sprintf("%-6s  %s: %.1f, %s %.0f", mark, t.Name, t.Value, bound, t.Limit)
+	return fmt.Sprintf("%-6s  %s: %s, %s %g", mark, t.Name, figure(t.Value), bound, t.Limit)
+}
+
+// figure writes a value with three digits, or all that stand before the point.
+func figure(v float64) string {
+	switch {
+	case v >= 100:
+		return strconv.FormatFloat(v, 'f', 0, 64)
+	case v >= 10:
+		return strconv.FormatFloat(v, 'f', 1, 64)
+	default:
+		return strconv.FormatFloat(v, 'f', 2, 64)
+	}
 }
 
 // Targets are those of one number of nodes.
@@ -81,26 +93,33 @@ func growth(before, after Result) []Target {
 	}
 }
 
-// writeTargets writes a line for each, and whether the machine was too busy for
-// times to say much.
 func writeTargets(w io.Writer, r Result, list []Target) error {
+	if err := WriteTargets(w, r.Load, list); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, "\n")
+	return err
+}
+
+// WriteTargets writes a line for each, and whether the machine was too busy for times
+// to say much, which had the given load averages.
+func WriteTargets(w io.Writer, load string, list []Target) error {
 	for _, t := range list {
 		disturbed := ""
-		if !t.Same && !t.Met() && r.busy() {
+		if !t.Same && !t.Met() && busy(load) {
 			disturbed = fmt.Sprintf(" (load average over the %d cores)", runtime.NumCPU())
 		}
 		if _, err := fmt.Fprintf(w, "%s%s\n", t, disturbed); err != nil {
 			return err
 		}
 	}
-	_, err := io.WriteString(w, "\n")
-	return err
+	return nil
 }
 
 // busy tells whether the load average of the last minutes was over the number of
 // cores.
-func (r Result) busy() bool {
-	fields := strings.Fields(r.Load)
+func busy(averages string) bool {
+	fields := strings.Fields(averages)
 	if len(fields) < 2 {
 		return false
 	}

@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/atlhyper/observe/agent/clickhouse"
@@ -71,13 +69,4 @@ func Measure(ctx context.Context, dsn string, d *Data, runs int) (_ []Line, err 
 		lines = append(lines, Line{Name: q.name, Cost: costs[len(costs)/2], Table: q.table, Target: q.target})
 	}
 	return lines, nil
-}
-
-// load is the machine's load average over 1, 5 and 15 minutes.
-func load() string {
-	text, err := os.ReadFile("/proc/loadavg")
-	if err != nil {
-		return "unknown"
-	}
-	return strings.Join(strings.Fields(string(text))[:3], " ")
 }

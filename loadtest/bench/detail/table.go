@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"io"
 	"text/tabwriter"
+
+	"github.com/atlhyper/observe/loadtest/proc"
 )
 
 // Write writes the table.
 func Write(w io.Writer, d *Data, lines []Line) error {
 	if _, err := fmt.Fprintf(w, "%d samples of %d series and %d spans over %s, load average %s\n",
-		d.Samples, len(d.seed.Gauges)+len(d.seed.Sums), d.Spans, d.Until.Sub(d.Begin), load()); err != nil {
+		d.Samples, len(d.seed.Gauges)+len(d.seed.Sums), d.Spans, d.Until.Sub(d.Begin), proc.LoadAverage()); err != nil {
 		return err
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
