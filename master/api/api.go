@@ -14,6 +14,7 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/atlhyper/observe/master/compress"
 	"github.com/atlhyper/observe/master/dashboard"
 	"github.com/atlhyper/observe/master/dispatch"
 	"github.com/atlhyper/observe/redis/key"
@@ -80,7 +81,7 @@ type API struct {
 	cfg        Config
 	log        *slog.Logger
 	router     *chi.Mux
-	compressor *compressor
+	compressor *compress.Compressor
 	metrics    *metrics
 	draining   atomic.Bool
 }
@@ -97,7 +98,7 @@ func New(cfg Config) (*API, error) {
 	case cfg.Timeout < 0 || cfg.Timeout > cfg.MaxTimeout:
 		return nil, fmt.Errorf("api: Timeout: %s is not between 0 and MaxTimeout, %s", cfg.Timeout, cfg.MaxTimeout)
 	}
-	compressor, err := newCompressor()
+	compressor, err := compress.New()
 	if err != nil {
 		return nil, fmt.Errorf("api: %w", err)
 	}

@@ -33,21 +33,17 @@ func (a *API) dashboard(route dashboardRoute) handler {
 		if err != nil {
 			return err
 		}
-		return a.send(w, r, answer{
-			body: section.Body,
-			etag: section.ETag,
-			age:  max(0, a.cfg.Now(p.cluster).Sub(section.CollectedAt)),
-		})
+		return a.sendAnswer(w, r, section, a.cfg.Now(p.cluster).Sub(section.CollectedAt()))
 	}
 }
 
 // isOwnWindow tells whether the snapshot already answers for the time range: a
 // range that ends now and is as long as its window, or exactly its window.
 func isOwnWindow(asked timeRange, section *dashboard.Answer) bool {
-	if asked.Duration() != section.Window {
+	if asked.Duration() != section.Window() {
 		return false
 	}
-	return asked.relative || asked.End == section.CollectedAt.UnixMilli()
+	return asked.relative || asked.End == section.CollectedAt().UnixMilli()
 }
 
 // clusters lists all clusters.
@@ -84,5 +80,5 @@ func (a *API) sendValue(w http.ResponseWriter, r *http.Request, data any, cluste
 	if err != nil {
 		return err
 	}
-	return a.send(w, r, answer{body: body})
+	return a.send(w, r, body)
 }

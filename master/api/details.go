@@ -35,7 +35,7 @@ func (a *API) ask(w http.ResponseWriter, r *http.Request, p *params, request det
 	if err != nil {
 		return err
 	}
-	return a.send(w, r, answer{body: body})
+	return a.send(w, r, body)
 }
 
 func parseNode(p *params) detail.Request {

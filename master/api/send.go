@@ -5,48 +5,59 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/atlhyper/observe/master/compress"
+	"github.com/atlhyper/observe/master/dashboard"
 )
 
 const contentType = "application/json; charset=utf-8"
 
-// answer is a success that is ready to be sent.
-type answer struct {
-	body []byte
-	// etag is the opaque part of the strong entity tag of the uncompressed body;
-	// "" for an answer that is made anew each time and must not be stored.
-	etag string
-	// age is how old the data is; said with an etag only.
-	age time.Duration
-}
-
-// send writes an answer in the encoding that the caller likes best, or 304 when
-// the caller has it already. Bodies that differ in a byte have different tags,
-// so the encoding is part of the tag.
-func (a *API) send(w http.ResponseWriter, r *http.Request, ans answer) error {
-	enc := identity
-	if len(ans.body) >= minCompress {
-		enc = negotiate(r.Header.Values("Accept-Encoding"))
-	}
+// sendAnswer writes a dashboard in the encoding that the caller likes best, or 304
+// when the caller has it already. Both say how old the data is.
+func (a *API) sendAnswer(w http.ResponseWriter, r *http.Request, answer *dashboard.Answer, age time.Duration) error {
+	enc := compress.Negotiate(r.Header["Accept-Encoding"])
 	h := w.Header()
 	h.Set("Vary", "Accept-Encoding")
-	if ans.etag == "" {
-		h.Set("Cache-Control", "no-store")
-	} else {
-		tag := `"` + ans.etag + enc.tagSuffix() + `"`
-		h.Set("Cache-Control", "no-cache")
-		h.Set("ETag", tag)
-		h.Set("Age", strconv.FormatInt(int64(ans.age/time.Second), 10))
-		if matches(r.Header.Values("If-None-Match"), tag) {
-			w.WriteHeader(http.StatusNotModified)
-			return nil
-		}
+	h.Set("Cache-Control", "no-cache")
+	h.Set("Age", strconv.FormatInt(int64(max(0, age)/time.Second), 10))
+	tag := answer.Tag(enc)
+	h["Etag"] = tag
+	if matches(r.Header["If-None-Match"], tag[0]) {
+		w.WriteHeader(http.StatusNotModified)
+		return nil
 	}
-	body, err := a.compressor.encode(enc, ans.body)
+	form, err := answer.Form(enc)
 	if err != nil {
 		return err
 	}
-	if enc != identity {
-		h.Set("Content-Encoding", string(enc))
+	if form.ContentEncoding != nil {
+		h["Content-Encoding"] = form.ContentEncoding
+	}
+	h.Set("Content-Type", contentType)
+	h["Content-Length"] = form.ContentLength
+	w.WriteHeader(http.StatusOK)
+	if r.Method != http.MethodHead {
+		a.write(w, r, form.Body)
+	}
+	return nil
+}
+
+// send writes a body that was made for this request and must not be stored, in the
+// encoding that the caller likes best.
+func (a *API) send(w http.ResponseWriter, r *http.Request, body []byte) error {
+	enc := compress.Identity
+	if len(body) >= compress.MinSize {
+		enc = compress.Negotiate(r.Header["Accept-Encoding"])
+	}
+	body, err := a.compressor.Encode(enc, body)
+	if err != nil {
+		return err
+	}
+	h := w.Header()
+	h.Set("Vary", "Accept-Encoding")
+	h.Set("Cache-Control", "no-store")
+	if enc != compress.Identity {
+		h.Set("Content-Encoding", enc.String())
 	}
 	h.Set("Content-Type", contentType)
 	h.Set("Content-Length", strconv.Itoa(len(body)))

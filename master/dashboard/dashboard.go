@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/atlhyper/observe/master/compress"
 	"github.com/atlhyper/observe/master/envelope"
 	"github.com/atlhyper/observe/master/flight"
 	"github.com/atlhyper/observe/redis/key"
@@ -33,6 +34,8 @@ type Config struct {
 	Reader Reader
 	// ReadTimeout bounds one read of Redis; 0 means 3 s.
 	ReadTimeout time.Duration
+	// Compressor makes the compressed forms of answers; nil makes one of its own.
+	Compressor *compress.Compressor
 }
 
 // DefaultReadTimeout is the ReadTimeout of a zero Config.
@@ -41,27 +44,15 @@ const DefaultReadTimeout = 3 * time.Second
 // Service turns sections into answers. Concurrent readers of one section share
 // one read and one transcoding.
 type Service struct {
-	reader  Reader
-	timeout time.Duration
-	flights flight.Group[sectionKey, *Answer]
+	reader     Reader
+	timeout    time.Duration
+	compressor *compress.Compressor
+	flights    flight.Group[sectionKey, *Answer]
 }
 
 type sectionKey struct {
 	cluster key.Cluster
 	section model.Section
-}
-
-// Answer is a ready response, shared by its readers: not to be changed.
-type Answer struct {
-	// Body is the whole JSON body.
-	Body []byte
-	// ETag is the opaque part of a strong entity tag: it changes when a byte of
-	// Body does, and replicas that hold the same snapshot agree on it.
-	ETag string
-	// CollectedAt is when the section was collected, on Redis's clock.
-	CollectedAt time.Time
-	// Window is the length of telemetry that the section speaks of; 0 for none.
-	Window time.Duration
 }
 
 // New returns a Service.
@@ -75,7 +66,13 @@ func New(cfg Config) (*Service, error) {
 	if cfg.ReadTimeout < 0 {
 		return nil, fmt.Errorf("dashboard: ReadTimeout: %s is negative", cfg.ReadTimeout)
 	}
-	return &Service{reader: cfg.Reader, timeout: cfg.ReadTimeout}, nil
+	if cfg.Compressor == nil {
+		var err error
+		if cfg.Compressor, err = compress.New(); err != nil {
+			return nil, fmt.Errorf("dashboard: %w", err)
+		}
+	}
+	return &Service{reader: cfg.Reader, timeout: cfg.ReadTimeout, compressor: cfg.Compressor}, nil
 }
 
 // Section returns the answer for a section of a cluster. Errors are
@@ -89,7 +86,7 @@ func (s *Service) Section(ctx context.Context, cluster key.Cluster, name model.S
 		if err != nil {
 			return nil, err
 		}
-		return build(cluster, name, section)
+		return s.build(cluster, name, section)
 	})
 	return answer, err
 }
@@ -106,7 +103,7 @@ func read[T any](ctx context.Context, timeout time.Duration, fn func(context.Con
 	return value, err
 }
 
-func build(cluster key.Cluster, name model.Section, section snapshot.Section) (*Answer, error) {
+func (s *Service) build(cluster key.Cluster, name model.Section, section snapshot.Section) (*Answer, error) {
 	meta := envelope.Meta{
 		ClusterID:     string(cluster),
 		CollectedAt:   model.NewTime(section.Meta.At),
@@ -124,7 +121,8 @@ func build(cluster key.Cluster, name model.Section, section snapshot.Section) (*
 	if err != nil {
 		return nil, err
 	}
-	return &Answer{Body: body, ETag: tag, CollectedAt: section.Meta.At, Window: section.Meta.Window}, nil
+	content := Content{Body: body, ETag: tag, Meta: meta, CollectedAt: section.Meta.At, Window: section.Meta.Window}
+	return NewAnswer(content, s.compressor), nil
 }
 
 // reason says why a section is stale. It holds no age, so that a stale answer

@@ -107,8 +107,8 @@ func (h *house) section(t *testing.T, name model.Section) (*dashboard.Answer, bo
 		t.Fatal(err)
 	}
 	var b body
-	if err := json.Unmarshal(answer.Body, &b); err != nil {
-		t.Fatalf("%v in %s", err, answer.Body)
+	if err := json.Unmarshal(answer.Body(), &b); err != nil {
+		t.Fatalf("%v in %s", err, answer.Body())
 	}
 	return answer, b
 }
@@ -131,8 +131,8 @@ func TestSectionsAreServedAsTheyLie(t *testing.T) {
 		b.Meta.Stale == nil || *b.Meta.Stale || b.Meta.Error != "" {
 		t.Errorf("meta %+v", b.Meta)
 	}
-	if !b.Meta.CollectedAt.Equal(answer.CollectedAt) || answer.Window != 15*time.Minute {
-		t.Errorf("answer says %s, %s; body says %s", answer.CollectedAt, answer.Window, b.Meta.CollectedAt)
+	if !b.Meta.CollectedAt.Equal(answer.CollectedAt()) || answer.Window() != 15*time.Minute {
+		t.Errorf("answer says %s, %s; body says %s", answer.CollectedAt(), answer.Window(), b.Meta.CollectedAt)
 	}
 }
 
@@ -146,8 +146,8 @@ func TestETagsFollowTheBytes(t *testing.T) {
 	first, _ := h.section(t, model.SectionMetricsSummary)
 
 	other, err := newService(t, h.reader).Section(t.Context(), cluster, model.SectionMetricsSummary)
-	if err != nil || other.ETag != first.ETag || string(other.Body) != string(first.Body) {
-		t.Errorf("another replica: %v, tag %q and %q", err, other.ETag, first.ETag)
+	if err != nil || other.ETag() != first.ETag() || string(other.Body()) != string(first.Body()) {
+		t.Errorf("another replica: %v, tag %q and %q", err, other.ETag(), first.ETag())
 	}
 
 	h.publish(t, model.SectionMetricsSummary, nil, "clickhouse: code 241")
@@ -155,18 +155,18 @@ func TestETagsFollowTheBytes(t *testing.T) {
 	if b.Meta.Stale == nil || !*b.Meta.Stale || b.Meta.Error != "clickhouse: code 241" {
 		t.Errorf("after a failed collection: %+v", b.Meta)
 	}
-	if !failed.CollectedAt.Equal(first.CollectedAt) {
-		t.Errorf("a failed collection moved collectedAt from %s to %s", first.CollectedAt, failed.CollectedAt)
+	if !failed.CollectedAt().Equal(first.CollectedAt()) {
+		t.Errorf("a failed collection moved collectedAt from %s to %s", first.CollectedAt(), failed.CollectedAt())
 	}
-	if failed.ETag == first.ETag {
+	if failed.ETag() == first.ETag() {
 		t.Error("the body says stale, the tag says nothing changed")
 	}
 
 	summary.TotalNodes = 4
 	h.publish(t, model.SectionMetricsSummary, summary, "")
 	changed, b := h.section(t, model.SectionMetricsSummary)
-	if changed.ETag == first.ETag || changed.ETag == failed.ETag || *b.Meta.Stale {
-		t.Errorf("after another value: tag %q, meta %+v", changed.ETag, b.Meta)
+	if changed.ETag() == first.ETag() || changed.ETag() == failed.ETag() || *b.Meta.Stale {
+		t.Errorf("after another value: tag %q, meta %+v", changed.ETag(), b.Meta)
 	}
 }
 

@@ -27,8 +27,8 @@ func TestAnAgentThatLeftIsSaid(t *testing.T) {
 		t.Fatal(err)
 	}
 	gone, b := h.section(t, model.SectionMetricsNodes)
-	if b.Meta.ClusterStatus != "offline" || *b.Meta.Stale || gone.ETag == there.ETag {
-		t.Errorf("after the agent left: %+v, tag %q and %q", b.Meta, there.ETag, gone.ETag)
+	if b.Meta.ClusterStatus != "offline" || *b.Meta.Stale || gone.ETag() == there.ETag() {
+		t.Errorf("after the agent left: %+v, tag %q and %q", b.Meta, there.ETag(), gone.ETag())
 	}
 	c, err := h.service.Cluster(t.Context(), cluster)
 	if err != nil || c.Status != "offline" || c.Snapshot.State != "live" || c.Snapshot.PublishedAt == "" || c.Snapshot.ExpiredAt != "" {
