@@ -53,7 +53,7 @@ func TestOnEmbeddedRedis(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.run(s.Run)
+	stop := r.run(s.Run)
 	client, err := bus.NewClient(clients, bus.ClientConfig{Replica: "m1"})
 	if err != nil {
 		t.Fatal(err)
@@ -77,6 +77,9 @@ func TestOnEmbeddedRedis(t *testing.T) {
 		infos, err := reader.Clusters(t.Context())
 		return err == nil && len(infos) == 1
 	})
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
 	if err := w.Leave(t.Context()); err != nil {
 		t.Error(err)
 	}

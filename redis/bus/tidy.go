@@ -90,6 +90,7 @@ const reclaimLua = `
 local value = redis.call('HGET', KEYS[1], ARGV[1])
 if not value and ARGV[5] ~= '1' then return {0} end
 if value and beat_live(value, now_ms(), tonumber(ARGV[2])) then return {0} end
+if redis.call('TYPE', KEYS[2])['ok'] ~= 'list' then return {0} end
 local moved = 0
 while moved < tonumber(ARGV[3]) and redis.call('LMOVE', KEYS[2], KEYS[3], 'RIGHT', 'LEFT') do
   moved = moved + 1

@@ -7,7 +7,7 @@
 //	atlhyper:{C}:meta                  hash    agent       masters, people SnapshotTTL
 //	atlhyper:{C}:agents                hash    agent       masters, agents AgentsTTL
 //	atlhyper:{C}:commands              list    masters     agents          longest deadline in it + Grace
-//	atlhyper:{C}:claimed:<instance>    list    agent       agents          ClaimedTTL
+//	atlhyper:{C}:claimed:<instance>    list    agent       agents          ClaimedTTL; of one that left a string
 //	atlhyper:{C}:reply:<id>            list    agent       asking master   deadline + Grace
 //	atlhyper:{C}:answered:<id>         string  agent       agents          as the reply
 //	atlhyper:{C}:result:<hash>         string  agent       masters         ResultTTL of the kind

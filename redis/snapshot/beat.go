@@ -69,21 +69,30 @@ func (w *Writer) Beat(ctx context.Context, b Beat) error {
 // beat must run out, so that another agent takes them back.
 //
 //	KEYS[1] agents  KEYS[2] claimed:<instance>  KEYS[3] meta
-//	ARGV    instance
+//	ARGV    instance, TTL of the claimed list in ms
 //	result  1 when it is off the list
 //
-// In any case it publishes no more: another agent may at once.
+// In any case it publishes no more: another agent may at once. A BLMOVE whose
+// connection was cut may still wait in Redis, or be on its way there, and take a
+// command when nobody looks at the claimed list any more. So a string bars the list:
+// Redis then refuses to move, and the command stays where the next agent finds it.
+//
+// HDEL comes first: a script that has written may go on when Redis has run out of
+// memory.
 const leaveLua = `
 if redis.call('HGET', KEYS[3], 'agent') == ARGV[1] then redis.call('HDEL', KEYS[3], 'agent') end
 if redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
 redis.call('HDEL', KEYS[1], ARGV[1])
+redis.call('SET', KEYS[2], 'left', 'PX', ARGV[2])
 return 1
 `
 
-// Leave takes the agent off the list of agents: masters know at once.
+// Leave takes the agent off the list of agents: masters know at once. Nothing can be
+// claimed under its name any more.
 func (w *Writer) Leave(ctx context.Context) error {
 	_, err := w.leave.Run(ctx, w.clients.Normal,
-		[]string{w.cfg.Cluster.Agents(), w.cfg.Cluster.Claimed(w.cfg.Instance), w.cfg.Cluster.Meta()}, w.cfg.Instance)
+		[]string{w.cfg.Cluster.Agents(), w.cfg.Cluster.Claimed(w.cfg.Instance), w.cfg.Cluster.Meta()},
+		w.cfg.Instance, key.ClaimedTTL.Milliseconds())
 	if err != nil {
 		return fmt.Errorf("leave: %w", err)
 	}

@@ -3,6 +3,7 @@
 package cut
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -26,6 +27,9 @@ type Link struct {
 	left   int // bytes of requests that still pass; negative: all
 	cuts   int
 	ends   map[net.Conn]bool
+	keep   string        // requests that hold it are kept; "": none
+	kept   int           // how many were
+	late   chan struct{} // closed when they are delivered
 }
 
 // New listens on a free port of 127.0.0.1.
@@ -39,9 +43,11 @@ func New(tb testing.TB, target string) *Link {
 	l := &Link{
 		listener: listener, target: target, ctx: context.WithoutCancel(tb.Context()),
 		random: rand.New(rand.NewPCG(1, 2)), left: -1, ends: make(map[net.Conn]bool), //nolint:gosec // the same cuts each time
+		late: make(chan struct{}),
 	}
 	l.done.Go(l.accept)
 	tb.Cleanup(func() {
+		l.Deliver()
 		closeQuietly(listener)
 		l.All()
 		l.done.Wait()
@@ -70,6 +76,34 @@ func (l *Link) After(n int) {
 
 // Mend ends After.
 func (l *Link) Mend() { l.After(-1) }
+
+// Keep has each further request that holds text kept, and its connection cut on the
+// client's side alone, as a network does that delivers late: the server gets the
+// request when Deliver is called, and does not know that nobody waits for the answer.
+func (l *Link) Keep(text string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.keep = text
+}
+
+// Kept is how many requests were kept.
+func (l *Link) Kept() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.kept
+}
+
+// Deliver ends Keep and lets the server have what was kept.
+func (l *Link) Deliver() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.keep = ""
+	select {
+	case <-l.late:
+	default:
+		close(l.late)
+	}
+}
 
 // Cuts is how many answers were cut.
 func (l *Link) Cuts() int {
@@ -125,23 +159,41 @@ func (l *Link) forward(near net.Conn) {
 
 // pipe copies one direction; pass says how much of a part goes through and whether
 // the connection is cut then.
-func (l *Link) pipe(to, from net.Conn, pass func(n int) (int, bool)) {
-	defer closeQuietly(to)
+func (l *Link) pipe(to, from net.Conn, pass func(part []byte) (int, bool)) {
 	defer closeQuietly(from)
 	buffer := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buffer)
-		through, broken := pass(n)
-		if _, werr := to.Write(buffer[:through]); werr != nil || err != nil {
+		if l.keeps(buffer[:n]) {
+			closeQuietly(from)
+			<-l.late
+			// Its other direction ends the connection, when the server has answered.
+			if _, err := to.Write(buffer[:n]); err != nil {
+				closeQuietly(to)
+			}
 			return
 		}
-		if broken {
+		through, broken := pass(buffer[:n])
+		if _, werr := to.Write(buffer[:through]); werr != nil || err != nil || broken {
+			closeQuietly(to)
 			return
 		}
 	}
 }
 
-func (l *Link) request(n int) (int, bool) {
+// keeps tells whether a part is kept.
+func (l *Link) keeps(part []byte) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.keep == "" || !bytes.Contains(part, []byte(l.keep)) {
+		return false
+	}
+	l.kept++
+	return true
+}
+
+func (l *Link) request(part []byte) (int, bool) {
+	n := len(part)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.left < 0 {
@@ -152,7 +204,8 @@ func (l *Link) request(n int) (int, bool) {
 	return through, l.left == 0
 }
 
-func (l *Link) answer(n int) (int, bool) {
+func (l *Link) answer(part []byte) (int, bool) {
+	n := len(part)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.oneIn == 0 || n == 0 || l.random.IntN(l.oneIn) != 0 {
