@@ -65,6 +65,7 @@ type Clients struct {
 	blocking redis.UniversalClient
 
 	logger   *slog.Logger
+	here     func() time.Time
 	topology Topology
 	clock    *Clock       // of the one primary
 	shards   *shardClocks // in Redis Cluster
@@ -94,6 +95,7 @@ func Open(cfg Config) (*Clients, error) {
 		Normal:   cfg.open(a, who, secure, pool{size: cfg.PoolSize, answer: cfg.Timeout, heedContexts: true}),
 		blocking: cfg.open(a, who, secure, pool{size: cfg.BlockingConns, answer: Block + cfg.Timeout}),
 		logger:   cfg.Logger,
+		here:     cfg.Now,
 		topology: a.topology,
 	}
 	if cluster, ok := c.Normal.(*redis.ClusterClient); ok {
@@ -168,6 +170,9 @@ func (c *Clients) Clock(cluster key.Cluster) *Clock {
 	}
 	return c.shards.of(cluster.Meta())
 }
+
+// Here is the time on this process's clock, as that of every Clock of these clients.
+func (c *Clients) Here() time.Time { return c.here() }
 
 // Now is the time of Redis where no cluster of ours is in question: on the clock
 // of the list of clusters, which in Redis Cluster is that of the server which owns

@@ -25,6 +25,60 @@ func (s *Script) Run(ctx context.Context, client redis.UniversalClient, keys []s
 	return result, Unavailable(err)
 }
 
+// Call is one run of a script.
+type Call struct {
+	Keys []string
+	Args []any
+}
+
+// Answer is what came of a Call. Err is one of Unavailable.
+type Answer struct {
+	Value any
+	Err   error
+}
+
+// RunAll runs the script once for each call, in one round trip, or in two when a
+// server does not know it. In Redis Cluster the calls may have keys on several
+// servers; each fails or works by itself.
+func (s *Script) RunAll(ctx context.Context, client redis.UniversalClient, calls []Call) []Answer {
+	answers := make([]Answer, len(calls))
+	all := make([]int, len(calls))
+	for i := range all {
+		all[i] = i
+	}
+	unknown := s.pipeline(ctx, client, calls, all, answers, s.script.EvalSha)
+	if len(unknown) > 0 {
+		s.pipeline(ctx, client, calls, unknown, answers, s.script.Eval)
+	}
+	for i := range answers {
+		answers[i].Err = Unavailable(answers[i].Err)
+	}
+	return answers
+}
+
+// pipeline runs some of the calls and returns those whose server has no such script.
+func (*Script) pipeline(ctx context.Context, client redis.UniversalClient, calls []Call, which []int, answers []Answer,
+	run func(context.Context, redis.Scripter, []string, ...any) *redis.Cmd) (unknown []int) {
+	cmds := make([]*redis.Cmd, len(which))
+	_, err := client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, n := range which {
+			cmds[i] = run(ctx, p, calls[n].Keys, calls[n].Args...)
+		}
+		return nil
+	})
+	for i, n := range which {
+		value, failed := cmds[i].Result()
+		if failed == nil && value == nil {
+			failed = err // it was not sent
+		}
+		answers[n] = Answer{Value: value, Err: failed}
+		if redis.HasErrorPrefix(failed, "NOSCRIPT") {
+			unknown = append(unknown, n)
+		}
+	}
+	return unknown
+}
+
 // Time turns a script's seconds and microseconds of TIME into a time.
 func Time(seconds, micros int64) time.Time { return time.Unix(seconds, micros*1000).UTC() }
 

@@ -23,14 +23,22 @@ const (
 // fields are "".
 type metaMap map[string]string
 
-// sectionFields are the fields that Section reads.
-func sectionFields(name model.Section) []string {
-	fields := []string{key.MetaSchema, key.MetaSeq, key.MetaAt, key.MetaInterval}
+// headFields are the fields about the whole snapshot that are read.
+func headFields() []string {
+	return []string{key.MetaSchema, key.MetaSeq, key.MetaAt, key.MetaInterval}
+}
+
+// fieldsOf are the fields about one section.
+func fieldsOf(name model.Section) []string {
+	fields := make([]string, 0, len(key.SectionFields()))
 	for _, f := range key.SectionFields() {
 		fields = append(fields, key.Field(name, f))
 	}
 	return fields
 }
+
+// sectionFields are the fields that Section reads.
+func sectionFields(name model.Section) []string { return append(headFields(), fieldsOf(name)...) }
 
 // metaOf pairs the fields with the answer of HMGET.
 func metaOf(fields []string, values []any) metaMap {

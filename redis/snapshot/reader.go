@@ -27,10 +27,11 @@ type ReaderConfig struct {
 // Reader reads the snapshots of all clusters. It keeps nothing: every call asks
 // Redis. It is safe for concurrent use.
 type Reader struct {
-	clients *conn.Clients
-	cfg     ReaderConfig
-	unpack  *unpacker
-	readOne *conn.Script
+	clients    *conn.Clients
+	cfg        ReaderConfig
+	unpack     *unpacker
+	readOne    *conn.Script
+	refreshAll *conn.Script
 }
 
 // NewReader returns a Reader.
@@ -44,7 +45,10 @@ func NewReader(clients *conn.Clients, cfg ReaderConfig) *Reader {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Reader{clients: clients, cfg: cfg, unpack: &unpacker{max: cfg.MaxSectionBytes}, readOne: conn.NewScript(sectionLua)}
+	return &Reader{
+		clients: clients, cfg: cfg, unpack: &unpacker{max: cfg.MaxSectionBytes},
+		readOne: conn.NewScript(sectionLua), refreshAll: conn.NewScript(refreshLua),
+	}
 }
 
 // Section reads one section and what is known about it and its cluster, in one
@@ -168,15 +172,8 @@ func unreadable(cause error, format string, args ...any) error {
 
 // whyMissing tells apart why there is no value.
 func (r *Reader) whyMissing(ctx context.Context, c key.Cluster, name model.Section, m metaMap, parsed SectionMeta) error {
-	if parsed.collected() && m[key.MetaSchema] != "" {
-		// Evicted: meta outlives the values, which are larger.
-		return fault.New(fault.NotReady, "Redis lost section %s of cluster %s; the next publish of its agent brings it back", name, c)
-	}
-	if parsed.Error != "" {
-		return fault.New(fault.NotReady, "section %s of cluster %s was never collected: %s", name, c, parsed.Error)
-	}
-	if m[key.MetaSchema] != "" {
-		return fault.New(fault.NotReady, "section %s of cluster %s has not been collected yet", name, c)
+	if m[key.MetaSchema] != "" || parsed.Error != "" {
+		return notThere(c, name, parsed)
 	}
 	info, err := r.Cluster(ctx, c)
 	if err != nil {
@@ -186,4 +183,17 @@ func (r *Reader) whyMissing(ctx context.Context, c key.Cluster, name model.Secti
 		return errAppeared
 	}
 	return info.missing()
+}
+
+// notThere says why a snapshot has no value of a section.
+func notThere(c key.Cluster, name model.Section, meta SectionMeta) error {
+	switch {
+	case meta.collected():
+		// Evicted: meta outlives the values, which are larger.
+		return fault.New(fault.NotReady, "Redis lost section %s of cluster %s; the next publish of its agent brings it back", name, c)
+	case meta.Error != "":
+		return fault.New(fault.NotReady, "section %s of cluster %s was never collected: %s", name, c, meta.Error)
+	default:
+		return fault.New(fault.NotReady, "section %s of cluster %s has not been collected yet", name, c)
+	}
 }
