@@ -35,11 +35,17 @@ type Config struct {
 	Interval time.Duration
 	// Nodes and Services say how large a cluster is. Default 6 and 12.
 	Nodes, Services int
+	// Edges is how many pairs of services call each other, at most each with each.
+	// Default: 3 for every 2 services.
+	Edges int
 	// ChangeEvery is in how many rounds each section's value changes once; 1 means
 	// each time. Default 3.
 	ChangeEvery int
 	// QueryTime is how long a detail query runs. Default 20 ms; negative means none.
 	QueryTime time.Duration
+	// QuerySpread is how much longer it runs on average: most queries a little, few
+	// much (exponentially distributed, at most ten times this). Default 0: none.
+	QuerySpread time.Duration
 	// Items is how many spans, log lines or points a detail reply holds; a span has
 	// about 400 bytes. Default 20.
 	Items int
@@ -72,7 +78,16 @@ func (c Config) withDefaults() (Config, error) {
 			return c, fmt.Errorf("fleet: %s: %d is not between %d and %d", f.name, *f.value, f.low, f.top)
 		}
 	}
-	if c.Redis == "" {
+	most := max(c.Services*(c.Services-1), 1)
+	if c.Edges == 0 {
+		c.Edges = min((3*c.Services+1)/2, most)
+	}
+	switch {
+	case c.Edges < 1 || c.Edges > most:
+		return c, fmt.Errorf("fleet: edges: %d is not between 1 and %d, which is each of %d services with each", c.Edges, most, c.Services)
+	case c.QuerySpread < 0:
+		return c, fmt.Errorf("fleet: query spread: %s is negative", c.QuerySpread)
+	case c.Redis == "":
 		return c, errors.New("fleet: redis: is required")
 	}
 	setDefault(&c.Prefix, "sim")
@@ -137,7 +152,7 @@ func (f *Fleet) Clusters() []string {
 // World is what a cluster of the fleet shows.
 func (f *Fleet) World(cluster string) World {
 	return World{
-		Cluster: cluster, Nodes: f.cfg.Nodes, Services: f.cfg.Services,
+		Cluster: cluster, Nodes: f.cfg.Nodes, Services: f.cfg.Services, Edges: f.cfg.Edges,
 		ChangeEvery: int64(f.cfg.ChangeEvery), Items: f.cfg.Items, Interval: f.cfg.Interval,
 	}
 }

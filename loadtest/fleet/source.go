@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
@@ -78,8 +79,8 @@ func handle[R detail.Request, T any](s *source, r *worker.Registry) {
 func (s *source) query(ctx context.Context) error {
 	s.queries.running.Add(1)
 	defer s.queries.running.Add(-1)
-	if s.cfg.QueryTime > 0 {
-		timer := time.NewTimer(s.cfg.QueryTime)
+	if takes := s.takes(); takes > 0 {
+		timer := time.NewTimer(takes)
 		defer timer.Stop()
 		select {
 		case <-timer.C:
@@ -90,4 +91,10 @@ func (s *source) query(ctx context.Context) error {
 	}
 	s.queries.answered.Add(1)
 	return nil
+}
+
+// takes is how long the next query runs.
+func (s *source) takes() time.Duration {
+	longer := min(rand.ExpFloat64(), 10)
+	return max(s.cfg.QueryTime, 0) + time.Duration(longer*float64(s.cfg.QuerySpread))
 }

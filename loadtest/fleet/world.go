@@ -14,8 +14,9 @@ import (
 // agents of a cluster, or one that was started again, agree.
 type World struct {
 	Cluster string
-	// Nodes and Services say how many there are.
-	Nodes, Services int
+	// Nodes and Services say how many there are, Edges how many pairs of services
+	// call each other.
+	Nodes, Services, Edges int
 	// ChangeEvery is in how many rounds each section's value changes once.
 	ChangeEvery int64
 	// Items is how many spans, log lines or points a detail reply holds.
@@ -53,11 +54,11 @@ func (w World) hash(what string, n int64) uint64 {
 	return x ^ x>>33
 }
 
-// between is a number from low to high that follows from what and n, with three
-// decimals.
+// between is a number from low to high that follows from what and n, with as many
+// digits as measured ones have.
 func (w World) between(low, high float64, what string, n int64) float64 {
 	share := float64(w.hash(what, n)>>11) / (1 << 53)
-	return math.Round((low+share*(high-low))*1000) / 1000
+	return low + share*(high-low)
 }
 
 // mark hides a round in the decimals of a base below 1,000, where neither people nor
