@@ -39,7 +39,7 @@ func Encode(v any) ([]byte, error) {
 	enc := msgpack.NewEncoder(&buf)
 	enc.UseCompactInts(true)
 	e := encoder{enc: enc, fields: make(map[reflect.Type][]field)}
-	if err := e.value("", reflect.ValueOf(v)); err != nil {
+	if err := e.value(reflect.ValueOf(v)); err != nil {
 		return nil, fmt.Errorf("encode %T: %w", v, err)
 	}
 	return buf.Bytes(), nil
@@ -57,34 +57,34 @@ type field struct {
 	omitEmpty bool
 }
 
-func (e *encoder) value(path string, v reflect.Value) error {
+func (e *encoder) value(v reflect.Value) error {
 	if !v.IsValid() {
 		return e.enc.EncodeNil()
-	}
-	if raw, ok := v.Interface().(Raw); ok {
-		return e.raw(path, raw)
 	}
 	switch v.Kind() {
 	case reflect.Pointer, reflect.Interface:
 		if v.IsNil() {
 			return e.enc.EncodeNil()
 		}
-		return e.value(path, v.Elem())
+		return e.value(v.Elem())
 	case reflect.Struct:
-		return e.structure(path, v)
+		return e.structure(v)
 	case reflect.Slice, reflect.Array:
-		return e.list(path, v)
+		if v.Type() == reflect.TypeFor[Raw]() {
+			return e.raw(v.Bytes())
+		}
+		return e.list(v)
 	case reflect.Map:
-		return e.mapping(path, v)
+		return e.mapping(v)
 	default:
-		return e.scalar(path, v)
+		return e.scalar(v)
 	}
 }
 
-func (e *encoder) scalar(path string, v reflect.Value) error {
+func (e *encoder) scalar(v reflect.Value) error {
 	switch {
 	case v.Kind() == reflect.String:
-		return e.enc.EncodeString(strings.ToValidUTF8(v.String(), "\uFFFD"))
+		return e.enc.EncodeString(validUTF8(v.String()))
 	case v.Kind() == reflect.Bool:
 		return e.enc.EncodeBool(v.Bool())
 	case v.CanInt():
@@ -92,36 +92,45 @@ func (e *encoder) scalar(path string, v reflect.Value) error {
 	case v.CanUint():
 		return e.enc.EncodeUint(v.Uint())
 	case v.CanFloat():
-		return e.float(path, v.Float())
+		return e.float(v.Float())
 	}
-	return fmt.Errorf("%s: type %s has no place on the wire", where(path), v.Type())
+	return refuse("type %s has no place on the wire", v.Type())
 }
 
-func (e *encoder) float(path string, f float64) error {
+func (e *encoder) float(f float64) error {
 	if math.IsNaN(f) || math.IsInf(f, 0) {
-		return fmt.Errorf("%s: %v has no place on the wire", where(path), f)
+		return refuse("%v has no place on the wire", f)
 	}
-	rounded, err := strconv.ParseFloat(strconv.FormatFloat(f, 'g', significantDigits, 64), 64)
+	rounded, err := round(f)
 	if err != nil {
-		return fmt.Errorf("%s: round %v: %w", where(path), f, err)
+		return refuse("round %v: %w", f, err)
 	}
 	return e.enc.EncodeFloat64(rounded)
 }
 
-func (e *encoder) raw(path string, raw Raw) error {
+// round returns the float64 nearest to f's first significant digits.
+func round(f float64) (float64, error) {
+	if math.Abs(f) < 1e14 && f == math.Trunc(f) { // has no more digits than that
+		return f, nil
+	}
+	var buf [32]byte
+	return strconv.ParseFloat(string(strconv.AppendFloat(buf[:0], f, 'g', significantDigits, 64)), 64)
+}
+
+func (e *encoder) raw(raw Raw) error {
 	if len(raw) == 0 {
 		return e.enc.EncodeNil()
 	}
 	if err := check(raw); err != nil {
-		return fmt.Errorf("%s: raw value: %w", where(path), err)
+		return refuse("raw value: %w", err)
 	}
 	return e.enc.Encode(raw)
 }
 
-func (e *encoder) structure(path string, v reflect.Value) error {
+func (e *encoder) structure(v reflect.Value) error {
 	fields, err := e.fieldsOf(v.Type())
 	if err != nil {
-		return fmt.Errorf("%s: %w", where(path), err)
+		return refuse("%w", err)
 	}
 	n := 0
 	for _, f := range fields {
@@ -139,47 +148,67 @@ func (e *encoder) structure(path string, v reflect.Value) error {
 		if err := e.enc.EncodeString(f.name); err != nil {
 			return err
 		}
-		if err := e.value(path+"."+f.name, v.Field(f.index)); err != nil {
-			return err
+		if err := e.value(v.Field(f.index)); err != nil {
+			return within(err, "."+f.name)
 		}
 	}
 	return nil
 }
 
-func (e *encoder) list(path string, v reflect.Value) error {
+func (e *encoder) list(v reflect.Value) error {
 	if v.Type().Elem().Kind() == reflect.Uint8 {
-		return fmt.Errorf("%s: binary values have no place on the wire", where(path))
+		return refuse("binary values have no place on the wire")
 	}
 	if err := e.enc.EncodeArrayLen(v.Len()); err != nil {
 		return err
 	}
 	for i := range v.Len() {
-		if err := e.value(path+"["+strconv.Itoa(i)+"]", v.Index(i)); err != nil {
-			return err
+		if err := e.value(v.Index(i)); err != nil {
+			return within(err, "["+strconv.Itoa(i)+"]")
 		}
 	}
 	return nil
 }
 
-func (e *encoder) mapping(path string, v reflect.Value) error {
+func (e *encoder) mapping(v reflect.Value) error {
 	if v.Type().Key().Kind() != reflect.String {
-		return fmt.Errorf("%s: keys of type %s have no place on the wire", where(path), v.Type().Key())
+		return refuse("keys of type %s have no place on the wire", v.Type().Key())
 	}
-	keys := v.MapKeys()
-	slices.SortFunc(keys, func(a, b reflect.Value) int { return cmp.Compare(a.String(), b.String()) })
-	if err := e.enc.EncodeMapLen(len(keys)); err != nil {
+	pairs := pairsOf(v)
+	if err := e.enc.EncodeMapLen(len(pairs)); err != nil {
 		return err
 	}
-	for _, k := range keys {
-		if err := e.scalar(path, k); err != nil {
+	for _, p := range pairs {
+		if err := e.enc.EncodeString(p.name); err != nil {
 			return err
 		}
-		if err := e.value(path+"."+k.String(), v.MapIndex(k)); err != nil {
-			return err
+		if err := e.value(p.value); err != nil {
+			return within(err, "."+p.name)
 		}
 	}
 	return nil
 }
+
+// pair is one entry of a map on the wire.
+type pair struct {
+	key, name string // as it was, and as valid UTF-8
+	value     reflect.Value
+}
+
+// pairsOf returns the entries of a map by name. Of keys that differ only in
+// bytes that are no UTF-8, the last counts.
+func pairsOf(v reflect.Value) []pair {
+	pairs := make([]pair, 0, v.Len())
+	for k, value := range v.Seq2() {
+		pairs = append(pairs, pair{key: k.String(), name: validUTF8(k.String()), value: value})
+	}
+	slices.SortFunc(pairs, func(a, b pair) int {
+		return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(b.key, a.key))
+	})
+	return slices.CompactFunc(pairs, func(a, b pair) bool { return a.name == b.name })
+}
+
+func validUTF8(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
 
 // fieldsOf reads the json tags of a struct type, once per Encode.
 func (e *encoder) fieldsOf(t reflect.Type) ([]field, error) {
@@ -212,11 +241,4 @@ func empty(v reflect.Value) bool {
 	default:
 		return v.IsZero()
 	}
-}
-
-func where(path string) string {
-	if path == "" {
-		return "value"
-	}
-	return strings.TrimPrefix(path, ".")
 }

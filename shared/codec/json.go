@@ -1,7 +1,7 @@
 package codec
 
 import (
-	"errors"
+	"encoding/binary"
 	"fmt"
 	"math"
 	"strconv"
@@ -10,9 +10,11 @@ import (
 
 // ToJSON appends the JSON of one msgpack value to dst, token by token: it needs
 // no schema, so an older master serves a newer agent, and allocates nothing but
-// dst. The text is what encoding/json writes with SetEscapeHTML(false): invalid
-// UTF-8 becomes U+FFFD. Map keys must be strings. On an error (see Decode; NaN
-// and Inf too) dst is returned as it was.
+// dst. The text is what encoding/json writes, with SetEscapeHTML(false), of what
+// Decode makes of data. Of what Encode never writes, a float32 is the float64
+// that it equals, bytes that are no UTF-8 become U+FFFD each, and a key that
+// comes twice stays twice: readers of JSON take the last. On an error (those of
+// Decode; NaN and Inf too) dst is returned as it was.
 func ToJSON(dst, data []byte) ([]byte, error) {
 	r := reader{data: data}
 	out, err := r.json(dst, 0)
@@ -29,31 +31,31 @@ func (r *reader) json(dst []byte, depth int) ([]byte, error) {
 	if depth > maxDepth {
 		return nil, ErrTooDeep
 	}
-	t, err := r.next()
+	k, n, err := r.next()
 	if err != nil {
 		return nil, err
 	}
-	switch t.kind {
+	switch k {
 	case kindNil:
 		return append(dst, "null"...), nil
 	case kindBool:
-		return strconv.AppendBool(dst, t.bool), nil
+		return strconv.AppendBool(dst, n != 0), nil
 	case kindInt:
-		return strconv.AppendInt(dst, t.int, 10), nil
+		return strconv.AppendInt(dst, int64(n), 10), nil
 	case kindUint:
-		return strconv.AppendUint(dst, t.uint, 10), nil
+		return strconv.AppendUint(dst, n, 10), nil
 	case kindFloat:
-		return appendFloat(dst, t.flt)
+		return appendFloat(dst, math.Float64frombits(n))
 	case kindString:
-		return appendString(dst, t.str), nil
+		return appendString(dst, r.text(n)), nil
 	case kindList:
-		return r.jsonList(dst, t.n, depth)
+		return r.jsonList(dst, n, depth)
 	default:
-		return r.jsonMap(dst, t.n, depth)
+		return r.jsonMap(dst, n, depth)
 	}
 }
 
-func (r *reader) jsonList(dst []byte, n, depth int) (_ []byte, err error) {
+func (r *reader) jsonList(dst []byte, n uint64, depth int) (_ []byte, err error) {
 	dst = append(dst, '[')
 	for i := range n {
 		if i > 0 {
@@ -66,20 +68,17 @@ func (r *reader) jsonList(dst []byte, n, depth int) (_ []byte, err error) {
 	return append(dst, ']'), nil
 }
 
-func (r *reader) jsonMap(dst []byte, n, depth int) ([]byte, error) {
+func (r *reader) jsonMap(dst []byte, n uint64, depth int) ([]byte, error) {
 	dst = append(dst, '{')
 	for i := range n {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		k, err := r.next()
+		key, err := r.key()
 		if err != nil {
 			return nil, err
 		}
-		if k.kind != kindString {
-			return nil, errors.New("a map key is not a string")
-		}
-		dst = append(appendString(dst, k.str), ':')
+		dst = append(appendString(dst, key), ':')
 		if dst, err = r.json(dst, depth+1); err != nil {
 			return nil, err
 		}
@@ -87,30 +86,38 @@ func (r *reader) jsonMap(dst []byte, n, depth int) ([]byte, error) {
 	return append(dst, '}'), nil
 }
 
-// appendFloat writes f as encoding/json does: the shortest text that reads back
-// as f, with an exponent only for very small and very large numbers (ES6).
-func appendFloat(dst []byte, f float64) ([]byte, error) {
-	if math.IsNaN(f) || math.IsInf(f, 0) {
-		return nil, fmt.Errorf("%v has no JSON", f)
-	}
-	abs := math.Abs(f)
-	if abs == 0 || (abs >= 1e-6 && abs < 1e21) {
-		return strconv.AppendFloat(dst, f, 'f', -1, 64), nil
-	}
-	dst = strconv.AppendFloat(dst, f, 'e', -1, 64)
-	// e-09 becomes e-9.
-	if n := len(dst); n >= 4 && dst[n-4] == 'e' && (dst[n-3] == '-' || dst[n-3] == '+') && dst[n-2] == '0' {
-		dst[n-2] = dst[n-1]
-		dst = dst[:n-1]
-	}
-	return dst, nil
-}
-
 const hexDigits = "0123456789abcdef"
 
-// appendString quotes s; runs of plain bytes are copied whole.
+// appendString quotes s, which is plain as a rule: a key, a name, a time.
 func appendString(dst, s []byte) []byte {
 	dst = append(dst, '"')
+	if plain(s) {
+		return append(append(dst, s...), '"')
+	}
+	return append(appendEscaped(dst, s), '"')
+}
+
+// plain tells whether s is ASCII that JSON takes as it is. It looks at eight
+// bytes at a time: a byte's high bit is set, here or by a borrow, if the byte is
+// not ASCII, below 0x20, a quote or a backslash.
+func plain(s []byte) bool {
+	const each, high = 0x0101010101010101, 0x8080808080808080
+	for ; len(s) >= 8; s = s[8:] {
+		w := binary.LittleEndian.Uint64(s)
+		if (w|(w-0x20*each)|((w^'"'*each)-each)|((w^'\\'*each)-each))&high != 0 {
+			return false
+		}
+	}
+	for _, b := range s {
+		if b < 0x20 || b == '"' || b == '\\' || b >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+// appendEscaped copies runs of bytes that need no escape whole.
+func appendEscaped(dst, s []byte) []byte {
 	start := 0
 	for i := 0; i < len(s); {
 		if b := s[i]; b < utf8.RuneSelf {
@@ -137,7 +144,7 @@ func appendString(dst, s []byte) []byte {
 		i += size
 		start = i
 	}
-	return append(append(dst, s[start:]...), '"')
+	return append(dst, s[start:]...)
 }
 
 func appendEscape(dst []byte, b byte) []byte {
