@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/atlhyper/observe/master/api"
+	"github.com/atlhyper/observe/master/dashboard"
 	"github.com/atlhyper/observe/redis/conn"
 	"github.com/atlhyper/observe/redis/key"
 	"github.com/atlhyper/observe/shared/detail"
@@ -23,6 +24,7 @@ const (
 	DefaultMaxWaiters   = 1000
 	DefaultMaxQueue     = 256
 	DefaultMaxReply     = 16 << 20
+	DefaultCacheBytes   = dashboard.DefaultCacheBytes
 	DefaultDrainTimeout = 35 * time.Second // the longest request and some
 )
 
@@ -60,6 +62,10 @@ type Config struct {
 	// MaxReplyBytes bounds one reply of an agent. Default 16 MiB.
 	MaxReplyBytes int
 
+	// CacheBytes bounds the dashboards that are held in memory, in all encodings. Default
+	// 256 MiB.
+	CacheBytes int64
+
 	// DrainDelay is how long the replica goes on accepting while /readyz already
 	// says that it ends, for load balancers that poll it. Default 0.
 	DrainDelay time.Duration
@@ -82,6 +88,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.MaxWaiters, DefaultMaxWaiters)
 	setDefault(&c.MaxQueue, DefaultMaxQueue)
 	setDefault(&c.MaxReplyBytes, DefaultMaxReply)
+	setDefault(&c.CacheBytes, DefaultCacheBytes)
 	setDefault(&c.DrainTimeout, DefaultDrainTimeout)
 	if c.Replica == "" {
 		c.Replica = key.HostInstance("master")
@@ -128,8 +135,8 @@ func (c Config) Validate() error {
 			return fmt.Errorf("%s: %s is not between %s and %s", d.name, d.value, d.low, d.up)
 		}
 	}
-	if c.MaxWaiters < 0 || c.MaxClusterWaiters < 0 || c.MaxQueue < 0 || c.MaxReplyBytes < 0 {
-		return errors.New("max waiters, max cluster waiters, max queue and max reply bytes must not be negative")
+	if c.MaxWaiters < 0 || c.MaxClusterWaiters < 0 || c.MaxQueue < 0 || c.MaxReplyBytes < 0 || c.CacheBytes < 0 {
+		return errors.New("max waiters, max cluster waiters, max queue, max reply bytes and cache bytes must not be negative")
 	}
 	return nil
 }

@@ -1,5 +1,5 @@
-// Package master wires a master replica: the HTTP API in front, Redis behind. A
-// replica holds nothing that another could miss.
+// Package master wires a master replica: the HTTP API in front, Redis behind. What a
+// replica holds is a copy of what lies there: nothing that another could miss.
 package master
 
 import (
@@ -47,6 +47,7 @@ type Master struct {
 	clients *conn.Clients
 	reader  *snapshot.Reader
 	bus     *bus.Client
+	boards  *dashboard.Service
 	api     *api.API
 }
 
@@ -83,13 +84,16 @@ func (m *Master) wire() (err error) {
 		MaxQueue:          cfg.MaxQueue,
 		MaxReplyBytes:     cfg.MaxReplyBytes,
 		MaxTimeout:        cfg.MaxTimeout,
+		Known:             m.reader.Known,
 		Metrics:           m.metrics,
 		Logger:            cfg.Logger,
 	})
 	if err != nil {
 		return err
 	}
-	dashboards, err := dashboard.New(dashboard.Config{Reader: m.reader})
+	m.boards, err = dashboard.New(dashboard.Config{
+		Reader: m.reader, CacheBytes: cfg.CacheBytes, ListNow: m.clients.Now, Metrics: m.metrics, Logger: cfg.Logger,
+	})
 	if err != nil {
 		return err
 	}
@@ -100,10 +104,10 @@ func (m *Master) wire() (err error) {
 		return err
 	}
 	m.api, err = api.New(api.Config{
-		Dashboards:   dashboards,
+		Dashboards:   m.boards,
 		Details:      details,
 		Ready:        m.clients.Ping,
-		Now:          m.now,
+		Now:          m.nowHeld,
 		MaxRange:     cfg.MaxRange,
 		Timeout:      cfg.Timeout,
 		MaxTimeout:   cfg.MaxTimeout,
@@ -121,6 +125,14 @@ func (m *Master) now(c key.Cluster) time.Time {
 		return m.clients.Now()
 	}
 	return m.clients.Clock(c).Now()
+}
+
+// nowHeld is now, without asking the server when something of the cluster is held.
+func (m *Master) nowHeld(c key.Cluster) time.Time {
+	if now, ok := m.boards.Now(c); ok {
+		return now
+	}
+	return m.now(c)
 }
 
 // Run serves until ctx is done, then ends in order: /readyz says so, after
@@ -141,6 +153,7 @@ func (m *Master) Run(ctx context.Context) (err error) {
 	defer endBelow()
 	background, below := errgroup.WithContext(below)
 	background.Go(func() error { return untilDone(below, m.reader.Gather) })
+	background.Go(func() error { return untilDone(below, m.boards.Run) })
 	background.Go(func() error { return untilDone(below, m.bus.Run) })
 
 	serving, endServing := context.WithCancel(ctx)

@@ -32,6 +32,8 @@ type flags struct {
 	MaxQueue          int `help:"Commands of one cluster that no agent took yet." default:"${max_queue}"`
 	MaxReplyBytes     int `help:"Bytes of one reply of an agent." default:"${max_reply}"`
 
+	CacheBytes int64 `help:"Bytes of dashboards that are held in memory, in all encodings." default:"${cache_bytes}"`
+
 	DrainDelay   time.Duration `help:"How long to go on accepting at the end, while /readyz already fails." default:"0s"`
 	DrainTimeout time.Duration `help:"How long requests under way may take to finish at the end." default:"${drain_timeout}"`
 
@@ -75,6 +77,7 @@ func run(ctx context.Context, f flags) error {
 		MaxClusterWaiters: f.MaxClusterWaiters,
 		MaxQueue:          f.MaxQueue,
 		MaxReplyBytes:     f.MaxReplyBytes,
+		CacheBytes:        f.CacheBytes,
 		DrainDelay:        f.DrainDelay,
 		DrainTimeout:      f.DrainTimeout,
 		Logger:            logger,
@@ -99,6 +102,7 @@ func defaults() kong.Vars {
 		"max_waiters":   strconv.Itoa(master.DefaultMaxWaiters),
 		"max_queue":     strconv.Itoa(master.DefaultMaxQueue),
 		"max_reply":     strconv.Itoa(master.DefaultMaxReply),
+		"cache_bytes":   strconv.FormatInt(master.DefaultCacheBytes, 10),
 		"drain_timeout": master.DefaultDrainTimeout.String(),
 	}
 }

@@ -73,7 +73,7 @@ const readers = 8
 
 // Clusters returns all clusters that were seen, by id. Errors are *fault.Error.
 func (s *Service) Clusters(ctx context.Context) ([]Cluster, error) {
-	infos, err := read(ctx, s.timeout, s.reader.Clusters)
+	infos, err := read(ctx, s.cfg.ReadTimeout, s.reader.Clusters)
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +95,7 @@ func (s *Service) Clusters(ctx context.Context) ([]Cluster, error) {
 
 // Cluster returns one cluster. Errors are *fault.Error, cluster_unknown among them.
 func (s *Service) Cluster(ctx context.Context, id key.Cluster) (Cluster, error) {
-	info, err := read(ctx, s.timeout, func(ctx context.Context) (snapshot.ClusterInfo, error) {
+	info, err := read(ctx, s.cfg.ReadTimeout, func(ctx context.Context) (snapshot.ClusterInfo, error) {
 		return s.reader.Cluster(ctx, id)
 	})
 	if err != nil {
@@ -116,10 +116,7 @@ func (s *Service) view(ctx context.Context, info snapshot.ClusterInfo) (Cluster,
 		Agents:   make([]Agent, 0, len(info.Agents)),
 		Sections: make(map[model.Section]SectionState, len(info.Sections)),
 		Nodes:    nodes,
-		Snapshot: Snapshot{
-			State: string(info.State), Seq: info.Seq,
-			PublishedAt: model.NewTime(info.LastPublishedAt), ExpiredAt: model.NewTime(info.ExpiredAt),
-		},
+		Snapshot: snapshotOf(&info),
 	}
 	for _, a := range info.Agents {
 		c.Agents = append(c.Agents, Agent{
@@ -150,6 +147,13 @@ func (s *Service) view(ctx context.Context, info snapshot.ClusterInfo) (Cluster,
 	return c, nil
 }
 
+func snapshotOf(info *snapshot.ClusterInfo) Snapshot {
+	return Snapshot{
+		State: string(info.State), Seq: info.Seq,
+		PublishedAt: model.NewTime(info.LastPublishedAt), ExpiredAt: model.NewTime(info.ExpiredAt),
+	}
+}
+
 // nodes returns the number of nodes, nil while nothing says it: a count that is
 // not known is no zero. A summary that cannot be read, say of a newer agent, hides
 // the count of its own cluster, not the list of all of them: its own endpoint says
@@ -158,7 +162,7 @@ func (s *Service) nodes(ctx context.Context, info snapshot.ClusterInfo) (*int64,
 	if _, ok := info.Sections[model.SectionMetricsSummary]; !ok {
 		return nil, nil
 	}
-	section, err := read(ctx, s.timeout, func(ctx context.Context) (snapshot.Section, error) {
+	section, err := read(ctx, s.cfg.ReadTimeout, func(ctx context.Context) (snapshot.Section, error) {
 		return s.reader.Section(ctx, info.ID, model.SectionMetricsSummary)
 	})
 	if err != nil {

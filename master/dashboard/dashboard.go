@@ -1,19 +1,26 @@
 // Package dashboard answers from what lies in Redis: the sections of a cluster's
 // snapshot as ready response bodies, and the list of clusters. It never waits
 // for a cluster.
+//
+// A Service is a cache: what is asked for is held ready and followed, so that a
+// request on it touches Redis not at all. An entry (one cluster) is asked about by
+// a snapshot.Watcher, which calls follower.Take (follow.go); judge (entry.go) says
+// what holds of a section at a moment; held sections (held.go) are found through
+// cache (cache.go) and let go by sweep (sweep.go).
 package dashboard
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
+	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
 	"github.com/atlhyper/observe/master/compress"
-	"github.com/atlhyper/observe/master/envelope"
 	"github.com/atlhyper/observe/master/flight"
 	"github.com/atlhyper/observe/redis/key"
 	"github.com/atlhyper/observe/redis/snapshot"
@@ -21,12 +28,22 @@ import (
 	"github.com/atlhyper/observe/shared/model"
 )
 
-// Reader is what Service needs of snapshot.Reader. A cache has the same shape.
+// Reader is what Service needs of snapshot.Reader.
 type Reader interface {
+	snapshot.Source
 	Section(context.Context, key.Cluster, model.Section) (snapshot.Section, error)
 	Clusters(context.Context) ([]snapshot.ClusterInfo, error)
 	Cluster(context.Context, key.Cluster) (snapshot.ClusterInfo, error)
+	Listed(context.Context) (map[key.Cluster]time.Time, error)
+	Judge(info snapshot.ClusterInfo, listed time.Time) (snapshot.ClusterInfo, bool)
 }
+
+// Defaults of Config.
+const (
+	DefaultReadTimeout = 3 * time.Second
+	DefaultCacheBytes  = 256 << 20
+	DefaultIdle        = 10 * time.Minute
+)
 
 // Config is what a Service needs.
 type Config struct {
@@ -34,61 +51,242 @@ type Config struct {
 	Reader Reader
 	// ReadTimeout bounds one read of Redis; 0 means 3 s.
 	ReadTimeout time.Duration
+	// CheckInterval is between two checks of what is held, apart from those after an
+	// event; 0 means 1 s. Answers older than 2 s are checked on demand.
+	CheckInterval time.Duration
+	// CacheBytes bounds the bodies that are held, in all encodings: the least recently
+	// used ones go first. What the fleet shows of each cluster, some KB, stays. 0 means
+	// 256 MiB.
+	CacheBytes int64
+	// Idle is how long a section is held that nobody asks for; 0 means 10 minutes.
+	Idle time.Duration
 	// Compressor makes the compressed forms of answers; nil makes one of its own.
 	Compressor *compress.Compressor
+	// Now is this process's clock, with its monotonic reading, as that of conn.Config.
+	// nil means time.Now.
+	Now func() time.Time
+	// ListNow is the clock of the Redis server that holds the list of clusters. nil means
+	// Now.
+	ListNow func() time.Time
+	// Metrics gets what the Service counts. nil means none.
+	Metrics prometheus.Registerer
+	// Logger is told when Redis ceases to answer. nil means none.
+	Logger *slog.Logger
 }
 
-// DefaultReadTimeout is the ReadTimeout of a zero Config.
-const DefaultReadTimeout = 3 * time.Second
-
-// Service turns sections into answers. Concurrent readers of one section share
-// one read and one transcoding.
+// Service turns sections into answers, and keeps them.
 type Service struct {
+	cfg        Config
 	reader     Reader
-	timeout    time.Duration
 	compressor *compress.Compressor
+	watcher    *snapshot.Watcher
+	epoch      time.Time
+	cache      cache
+	bytes      atomic.Int64 // of all that is held
 	flights    flight.Group[sectionKey, *Answer]
+	fleet      fleet
+	stats      stats
 }
 
-type sectionKey struct {
-	cluster key.Cluster
-	section model.Section
-}
-
-// New returns a Service.
+// New returns a Service. It answers at once; what it holds is kept up to date
+// while Run runs, and else checked when it is asked for.
 func New(cfg Config) (*Service, error) {
-	if cfg.Reader == nil {
-		return nil, errors.New("dashboard: Reader: is required")
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, fmt.Errorf("dashboard: %w", err)
 	}
-	if cfg.ReadTimeout == 0 {
-		cfg.ReadTimeout = DefaultReadTimeout
+	s := &Service{
+		cfg: cfg, reader: cfg.Reader, compressor: cfg.Compressor, epoch: cfg.Now().Add(-time.Hour),
+		cache: cache{entries: make(map[key.Cluster]*entry), sections: make(map[sectionKey]*held)},
 	}
-	if cfg.ReadTimeout < 0 {
-		return nil, fmt.Errorf("dashboard: ReadTimeout: %s is negative", cfg.ReadTimeout)
+	s.watcher, err = snapshot.NewWatcher(snapshot.WatcherConfig{
+		Source: cfg.Reader, Follower: follower{s}, Interval: cfg.CheckInterval, Timeout: cfg.ReadTimeout, Logger: cfg.Logger,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("dashboard: %w", err)
 	}
-	if cfg.Compressor == nil {
-		var err error
-		if cfg.Compressor, err = compress.New(); err != nil {
-			return nil, fmt.Errorf("dashboard: %w", err)
-		}
-	}
-	return &Service{reader: cfg.Reader, timeout: cfg.ReadTimeout, compressor: cfg.Compressor}, nil
+	return s, s.register()
 }
 
-// Section returns the answer for a section of a cluster. Errors are
-// *fault.Error: cluster_unknown, not_ready, snapshot_expired, and store_unavailable,
-// also when what lies in Redis cannot be read.
-func (s *Service) Section(ctx context.Context, cluster key.Cluster, name model.Section) (*Answer, error) {
-	answer, _, err := s.flights.Do(ctx, sectionKey{cluster, name}, func(ctx context.Context) (*Answer, error) {
-		section, err := read(ctx, s.timeout, func(ctx context.Context) (snapshot.Section, error) {
-			return s.reader.Section(ctx, cluster, name)
-		})
-		if err != nil {
-			return nil, err
+func (c Config) withDefaults() (Config, error) {
+	if c.Reader == nil {
+		return c, errors.New("Reader: is required")
+	}
+	for _, d := range []struct {
+		name  string
+		field *time.Duration
+		value time.Duration
+	}{
+		{"ReadTimeout", &c.ReadTimeout, DefaultReadTimeout},
+		{"CheckInterval", &c.CheckInterval, time.Second},
+		{"Idle", &c.Idle, DefaultIdle},
+	} {
+		if *d.field < 0 {
+			return c, fmt.Errorf("%s: %s is negative", d.name, *d.field)
 		}
-		return s.build(cluster, name, section)
+		if *d.field == 0 {
+			*d.field = d.value
+		}
+	}
+	if c.CacheBytes < 0 {
+		return c, fmt.Errorf("CacheBytes: %d is negative", c.CacheBytes)
+	}
+	if c.CacheBytes == 0 {
+		c.CacheBytes = DefaultCacheBytes
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.ListNow == nil {
+		c.ListNow = c.Now
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Compressor == nil {
+		var err error
+		if c.Compressor, err = compress.New(); err != nil {
+			return c, err
+		}
+	}
+	return c, nil
+}
+
+// Run keeps what is held up to date until ctx is done. It returns nil.
+func (s *Service) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.watcher.Run(ctx) })
+	group.Go(func() error { return s.sweeps(ctx) })
+	group.Go(func() error { return s.followFleet(ctx) })
+	return group.Wait()
+}
+
+func (s *Service) now() instant { return s.at(s.cfg.Now()) }
+
+func (s *Service) at(t time.Time) instant { return instant(t.Sub(s.epoch)) }
+
+// Now is the time on the clock of the Redis server that holds the cluster, by the
+// last check of it; false when nothing of the cluster is held.
+func (s *Service) Now(cluster key.Cluster) (time.Time, bool) {
+	e := s.cache.entry(cluster)
+	if e == nil || e.skew.Load() == 0 {
+		return time.Time{}, false
+	}
+	return e.redis(s.now()), true
+}
+
+// Section returns the answer for a section of a cluster: from memory when it is
+// held and Redis was asked at most 2 s ago, or fails to answer; else once Redis
+// answered. Errors are *fault.Error: cluster_unknown, not_ready, snapshot_expired,
+// and store_unavailable, also when what lies in Redis cannot be read.
+func (s *Service) Section(ctx context.Context, cluster key.Cluster, name model.Section) (*Answer, error) {
+	now := s.now()
+	if h := s.cache.section(cluster, name); h != nil {
+		h.used.Store(int64(now))
+		// In this order: the answer is at least as new as what it is valid by.
+		if int64(now) < h.valid.Load() {
+			if answer := h.answer.Load(); answer != nil {
+				s.stats.hits.Add(1)
+				return answer, nil
+			}
+		}
+		if answer, v := s.held(ctx, cluster, name); v.kind == serve || v.kind == none {
+			s.stats.hits.Add(1)
+			return answer, v.err
+		}
+	}
+	s.stats.misses.Add(1)
+	answer, _, err := s.flights.Do(ctx, sectionKey{cluster, name}, func(ctx context.Context) (*Answer, error) {
+		return s.load(ctx, cluster, name)
 	})
 	return answer, err
+}
+
+// held judges a section that is held, and returns its answer if there is one.
+func (s *Service) held(ctx context.Context, cluster key.Cluster, name model.Section) (*Answer, verdict) {
+	e := s.cache.entry(cluster)
+	if e == nil {
+		return nil, verdict{kind: check}
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return s.judged(ctx, e, e.sections[name])
+}
+
+// judged is held of a locked entry; h may be nil.
+func (s *Service) judged(ctx context.Context, e *entry, h *held) (*Answer, verdict) {
+	now := s.now()
+	v := e.judge(h, now)
+	if v.kind != serve {
+		return nil, v
+	}
+	s.settleSection(ctx, e, h, now)
+	answer := h.answer.Load()
+	if answer == nil || h.dirty {
+		return nil, verdict{kind: none, err: h.err}
+	}
+	return answer, v
+}
+
+// overdueWait is how long a request waits for the check of what is held.
+const overdueWait = time.Second
+
+// load asks Redis, and returns what is held then.
+func (s *Service) load(ctx context.Context, cluster key.Cluster, name model.Section) (*Answer, error) {
+	e := s.cache.lock(cluster)
+	h := s.cache.want(e, name, s.now())
+	e.loads++
+	h.loads++
+	wait := s.cfg.ReadTimeout
+	if h.there && s.now() < h.until {
+		wait = min(wait, overdueWait)
+	}
+	e.mu.Unlock()
+	defer s.release(e, h)
+	// Twice, for a snapshot that comes while it is found out why there is none.
+	for range 2 {
+		err := s.check(ctx, wait, cluster)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		e.mu.Lock()
+		if err != nil {
+			e.fail(s.now(), err)
+		}
+		answer, v := s.judged(ctx, e, h)
+		e.mu.Unlock()
+		switch v.kind {
+		case serve, none:
+			return answer, v.err
+		case check: // it took long: what Redis said is too old to be shown as fresh
+			continue
+		}
+		if err := s.why(ctx, cluster, name); err != nil {
+			return nil, err
+		}
+	}
+	return nil, fault.New(fault.StoreUnavailable, "the snapshot of cluster %s came and went while it was read, or Redis is very slow", cluster).After(time.Second)
+}
+
+// why returns why Redis has no section, nil when it has one now.
+func (s *Service) why(ctx context.Context, cluster key.Cluster, name model.Section) error {
+	_, err := read(ctx, s.cfg.ReadTimeout, func(ctx context.Context) (snapshot.Section, error) {
+		return s.reader.Section(ctx, cluster, name)
+	})
+	return err
+}
+
+// release ends a load.
+func (s *Service) release(e *entry, h *held) {
+	e.mu.Lock()
+	e.loads--
+	h.loads--
+	if h.loads == 0 && !h.there && !h.pinned && e.sections[h.name] == h {
+		s.remove(e, h)
+	}
+	s.tidy(e, s.now())
+	e.mu.Unlock()
+	s.trim()
 }
 
 // read bounds one read of Redis in time. Our own bound running out means that
@@ -98,64 +296,7 @@ func read[T any](ctx context.Context, timeout time.Duration, fn func(context.Con
 	defer cancel()
 	value, err := fn(bounded)
 	if err != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
-		return value, fault.Wrap(err, fault.StoreUnavailable, "Redis did not answer within %s", timeout)
+		return value, fault.Wrap(err, fault.StoreUnavailable, "Redis did not answer within %s", timeout).After(time.Second)
 	}
 	return value, err
-}
-
-func (s *Service) build(cluster key.Cluster, name model.Section, section snapshot.Section) (*Answer, error) {
-	meta := envelope.Meta{
-		ClusterID:     string(cluster),
-		CollectedAt:   model.NewTime(section.Meta.At),
-		WindowSeconds: int64(section.Meta.Window / time.Second),
-		Seq:           section.Meta.Seq,
-		Stale:         section.Meta.Stale,
-		Error:         reason(section),
-		ClusterStatus: string(section.Status),
-	}
-	body, err := envelope.FromMsgpack(section.Data, meta)
-	if err != nil {
-		return nil, fault.Wrap(err, fault.StoreUnavailable, "section %s of cluster %s cannot be read", name, cluster)
-	}
-	tag, err := etag(section, meta)
-	if err != nil {
-		return nil, err
-	}
-	content := Content{Body: body, ETag: tag, Meta: meta, CollectedAt: section.Meta.At, Window: section.Meta.Window}
-	return NewAnswer(content, s.compressor), nil
-}
-
-// reason says why a section is stale. It holds no age, so that a stale answer
-// keeps its ETag; the Age header tells how old it is.
-func reason(section snapshot.Section) string {
-	meta := section.Meta
-	switch {
-	case !meta.Stale:
-		return ""
-	case meta.Error != "":
-		return envelope.Clip(meta.Error)
-	case meta.Age == 0:
-		return "the last collection is from the future: Redis's clock was set back"
-	case section.Status == snapshot.Offline:
-		return "no agent of the cluster is online; the last collection is over 3 intervals old"
-	default:
-		return "the last collection is over 3 intervals old"
-	}
-}
-
-// etag is made of the publish and of a digest over all that the body is made of:
-// the data, by its hash, and the meta.
-func etag(section snapshot.Section, meta envelope.Meta) (string, error) {
-	text, err := json.Marshal(meta)
-	if err != nil {
-		return "", fmt.Errorf("etag: %w", err)
-	}
-	h := sha256.New()
-	if section.Meta.Hash != "" {
-		h.Write([]byte(section.Meta.Hash))
-	} else {
-		h.Write(section.Data)
-	}
-	h.Write(text)
-	return fmt.Sprintf("%d-%s", meta.Seq, hex.EncodeToString(h.Sum(nil)[:8])), nil
 }

@@ -53,17 +53,32 @@ func newHouse(t *testing.T) *house {
 		t.Fatal(err)
 	}
 	h.reader = snapshot.NewReader(clients, snapshot.ReaderConfig{})
-	h.service = newService(t, h.reader)
+	h.service = newService(t, dashboard.Config{Reader: h.reader})
+	run(t, h.service)
 	return h
 }
 
-func newService(t *testing.T, r dashboard.Reader) *dashboard.Service {
-	t.Helper()
-	s, err := dashboard.New(dashboard.Config{Reader: r})
+func newService(tb testing.TB, cfg dashboard.Config) *dashboard.Service {
+	tb.Helper()
+	s, err := dashboard.New(cfg)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return s
+}
+
+// run keeps what the service holds up to date until the test ends.
+func run(tb testing.TB, s *dashboard.Service) {
+	tb.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	tb.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			tb.Errorf("Run: %v", err)
+		}
+	})
 }
 
 // publish beats and publishes one section; a nil value is a failed collection.
@@ -106,10 +121,24 @@ func (h *house) section(t *testing.T, name model.Section) (*dashboard.Answer, bo
 	if err != nil {
 		t.Fatal(err)
 	}
-	var b body
+	return answer, parse(t, answer)
+}
+
+func parse(t *testing.T, answer *dashboard.Answer) (b body) {
+	t.Helper()
 	if err := json.Unmarshal(answer.Body(), &b); err != nil {
 		t.Fatalf("%v in %s", err, answer.Body())
 	}
+	return b
+}
+
+// once waits for an answer that holds, as the next publish reaches the service.
+func (h *house) once(t *testing.T, name model.Section, what string, holds func(body) bool) (answer *dashboard.Answer, b body) {
+	t.Helper()
+	redistest.Eventually(t, what, func() bool {
+		answer, b = h.section(t, name)
+		return holds(b)
+	})
 	return answer, b
 }
 
@@ -143,18 +172,17 @@ func TestETagsFollowTheBytes(t *testing.T) {
 	h := newHouse(t)
 	summary := model.MetricsSummary{TotalNodes: 3}
 	h.publish(t, model.SectionMetricsSummary, summary, "")
-	first, _ := h.section(t, model.SectionMetricsSummary)
+	first, old := h.section(t, model.SectionMetricsSummary)
 
-	other, err := newService(t, h.reader).Section(t.Context(), cluster, model.SectionMetricsSummary)
+	other, err := newService(t, dashboard.Config{Reader: h.reader}).Section(t.Context(), cluster, model.SectionMetricsSummary)
 	if err != nil || other.ETag() != first.ETag() || string(other.Body()) != string(first.Body()) {
 		t.Errorf("another replica: %v, tag %q and %q", err, other.ETag(), first.ETag())
 	}
 
 	h.publish(t, model.SectionMetricsSummary, nil, "clickhouse: code 241")
-	failed, b := h.section(t, model.SectionMetricsSummary)
-	if b.Meta.Stale == nil || !*b.Meta.Stale || b.Meta.Error != "clickhouse: code 241" {
-		t.Errorf("after a failed collection: %+v", b.Meta)
-	}
+	failed, _ := h.once(t, model.SectionMetricsSummary, "the collection failed", func(b body) bool {
+		return *b.Meta.Stale && b.Meta.Error == "clickhouse: code 241"
+	})
 	if !failed.CollectedAt().Equal(first.CollectedAt()) {
 		t.Errorf("a failed collection moved collectedAt from %s to %s", first.CollectedAt(), failed.CollectedAt())
 	}
@@ -164,7 +192,7 @@ func TestETagsFollowTheBytes(t *testing.T) {
 
 	summary.TotalNodes = 4
 	h.publish(t, model.SectionMetricsSummary, summary, "")
-	changed, b := h.section(t, model.SectionMetricsSummary)
+	changed, b := h.once(t, model.SectionMetricsSummary, "there is another value", func(b body) bool { return string(b.Data) != string(old.Data) })
 	if changed.ETag() == first.ETag() || changed.ETag() == failed.ETag() || *b.Meta.Stale {
 		t.Errorf("after another value: tag %q, meta %+v", changed.ETag(), b.Meta)
 	}
@@ -273,15 +301,14 @@ type gated struct {
 	open    chan struct{}
 }
 
-func (g *gated) Section(ctx context.Context, c key.Cluster, name model.Section) (snapshot.Section, error) {
+func (g *gated) Refresh(ctx context.Context, asks []snapshot.Ask) []snapshot.View {
 	g.reads.Add(1)
 	g.entered <- struct{}{}
 	select {
 	case <-g.open:
-		return g.Reader.Section(ctx, c, name)
 	case <-ctx.Done():
-		return snapshot.Section{}, ctx.Err()
 	}
+	return g.Reader.Refresh(ctx, asks)
 }
 
 func TestConcurrentReadersShareARead(t *testing.T) {
@@ -289,7 +316,7 @@ func TestConcurrentReadersShareARead(t *testing.T) {
 	h := newHouse(t)
 	h.publish(t, model.SectionSLOEdges, []model.MeshEdge{}, "")
 	g := &gated{Reader: h.reader, entered: make(chan struct{}, 100), open: make(chan struct{})}
-	service := newService(t, g)
+	service := newService(t, dashboard.Config{Reader: g})
 
 	const readers = 20
 	answers := make(chan *dashboard.Answer, readers)
@@ -330,6 +357,7 @@ func (c *joiningCtx) Done() <-chan struct{} {
 	return c.Context.Done()
 }
 
+// What was read on demand ends by itself, whoever has left.
 func TestARedisThatDoesNotAnswer(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)

@@ -26,8 +26,8 @@ func TestAnAgentThatLeftIsSaid(t *testing.T) {
 	if err := h.writer.Leave(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	gone, b := h.section(t, model.SectionMetricsNodes)
-	if b.Meta.ClusterStatus != "offline" || *b.Meta.Stale || gone.ETag() == there.ETag() {
+	gone, b := h.once(t, model.SectionMetricsNodes, "the agent left", func(b body) bool { return b.Meta.ClusterStatus == "offline" })
+	if *b.Meta.Stale || gone.ETag() == there.ETag() {
 		t.Errorf("after the agent left: %+v, tag %q and %q", b.Meta, there.ETag(), gone.ETag())
 	}
 	c, err := h.service.Cluster(t.Context(), cluster)
@@ -44,9 +44,9 @@ func TestAnAgentThatLeftIsSaid(t *testing.T) {
 	if _, err := h.writer.Publish(t.Context(), []snapshot.Update{old}); err != nil {
 		t.Fatal(err)
 	}
-	if _, b = h.section(t, model.SectionMetricsNodes); !*b.Meta.Stale || b.Meta.Error != "no agent of the cluster is online; the last collection is over 3 intervals old" {
-		t.Errorf("45 s old: %+v", b.Meta)
-	}
+	h.once(t, model.SectionMetricsNodes, "it is 45 s old", func(b body) bool {
+		return *b.Meta.Stale && b.Meta.Error == "no agent of the cluster is online; the last collection is over 3 intervals old"
+	})
 
 	// The beat tells of the snapshot when it is gone.
 	if err := h.writer.Beat(t.Context(), snapshot.Beat{}); err != nil {

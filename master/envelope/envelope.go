@@ -63,6 +63,19 @@ func FromMsgpack(data []byte, meta Meta) ([]byte, error) {
 	return append(body, tail...), nil
 }
 
+// FromJSON returns the body around data that is JSON already, and the part of it
+// that is the data, for the next body around the same.
+func FromJSON(data []byte, meta Meta) (body, inside []byte, err error) {
+	tail, err := closing(meta)
+	if err != nil {
+		return nil, nil, err
+	}
+	body = make([]byte, 0, len(head)+len(data)+len(tail))
+	body = append(append(body, head...), data...)
+	inside = body[len(head):len(body):len(body)]
+	return append(body, tail...), inside, nil
+}
+
 // FromValue returns the body around a value that encoding/json can encode.
 func FromValue(data any, meta Meta) ([]byte, error) {
 	body, err := marshal(data)
