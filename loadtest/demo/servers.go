@@ -67,7 +67,7 @@ func (d *demo) tidyRedis() error {
 		ctx, cancel := context.WithTimeout(context.Background(), cleanUpTimeout)
 		defer cancel()
 		for _, c := range d.cfg.clusters() {
-			d.warn(c, snapshot.Forget(ctx, clients, c.id))
+			d.warn(c, snapshot.Erase(ctx, clients, c.id))
 		}
 		if err := clients.Close(); err != nil {
 			d.cfg.Logger.Warn("clean-up failed", "error", err)

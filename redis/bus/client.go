@@ -46,6 +46,9 @@ type ClientConfig struct {
 	// SweepInterval is between the looks for replies whose announcement was lost.
 	// 0 means 1 s.
 	SweepInterval time.Duration
+	// Known tells whether this process has seen a cluster of which Redis knows nothing:
+	// then Redis lost it. nil means that it has seen none.
+	Known func(key.Cluster) bool
 	// Metrics gets what the client counts. nil means none.
 	Metrics prometheus.Registerer
 	// Logger is told of lost and found subscriptions and bad replies. nil means none.
@@ -122,6 +125,9 @@ func (cfg ClientConfig) withDefaults() (ClientConfig, error) {
 	}
 	if cfg.MaxTimeout == 0 {
 		cfg.MaxTimeout = time.Minute
+	}
+	if cfg.Known == nil {
+		cfg.Known = func(key.Cluster) bool { return false }
 	}
 	if cfg.SweepInterval == 0 {
 		cfg.SweepInterval = time.Second

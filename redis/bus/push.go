@@ -111,15 +111,28 @@ func offline(cluster key.Cluster) error {
 	return fault.New(fault.AgentOffline, "no agent of cluster %s is online", cluster).After(key.BeatInterval)
 }
 
+// unknownOrOffline says which of the two a cluster without agents is.
 func (c *Client) unknownOrOffline(ctx context.Context, cluster key.Cluster) error {
-	known, err := c.clients.Normal.ZMScore(ctx, key.Clusters, string(cluster)).Result()
-	if err := conn.Unavailable(err); err != nil {
+	scores, err := c.clients.Normal.ZMScore(ctx, key.Clusters, string(cluster)).Result()
+	if err := conn.Unavailable(err); err != nil && !c.cfg.Known(cluster) {
 		return fmt.Errorf("look up cluster: %w", err)
 	}
-	if len(known) == 1 {
-		if _, seen := key.SeenAt(known[0], c.clients.Now()); seen {
+	now := c.clients.Now()
+	if err == nil && len(scores) == 1 {
+		if _, seen := key.SeenAt(scores[0], now); seen {
 			return offline(cluster)
 		}
+		if _, forgotten := key.ForgottenAt(scores[0], now); forgotten {
+			return unknown(cluster)
+		}
 	}
+	if c.cfg.Known(cluster) {
+		return fault.New(fault.AgentOffline, "Redis lost what it knew of the agents of cluster %s; those that live are back with their next beat", cluster).
+			After(key.BeatInterval)
+	}
+	return unknown(cluster)
+}
+
+func unknown(cluster key.Cluster) error {
 	return fault.New(fault.ClusterUnknown, "no cluster %s was ever seen, or Redis lost it and its agents are not back yet", cluster)
 }

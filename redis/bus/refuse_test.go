@@ -12,6 +12,7 @@ import (
 	"github.com/atlhyper/observe/redis/bus"
 	"github.com/atlhyper/observe/redis/key"
 	"github.com/atlhyper/observe/redis/redistest"
+	"github.com/atlhyper/observe/redis/snapshot"
 	"github.com/atlhyper/observe/shared/codec"
 	"github.com/atlhyper/observe/shared/detail"
 	"github.com/atlhyper/observe/shared/fault"
@@ -25,20 +26,27 @@ func TestNoLiveAgentIsAnsweredAtOnce(t *testing.T) {
 		name  string
 		setup func(*rig)
 		want  fault.Code
+		known bool // to this process
 	}{
-		{"never seen", func(*rig) {}, fault.ClusterUnknown},
-		{"beat too old", func(r *rig) { r.oldBeat("a1", key.BeatExpiry+time.Second) }, fault.AgentOffline},
-		{"beat from the future", func(r *rig) { r.oldBeat("a1", -time.Hour) }, fault.AgentOffline},
-		{"not a beat", func(r *rig) { r.do(r.admin.HSet(t.Context(), cluster.Agents(), "a1", "\xff\x00junk")) }, fault.AgentOffline},
-		{"seen days ago", func(r *rig) {
+		{name: "never seen", setup: func(*rig) {}, want: fault.ClusterUnknown},
+		{name: "lost by Redis", setup: func(*rig) {}, want: fault.AgentOffline, known: true},
+		{name: "forgotten", setup: func(r *rig) {
+			if err := snapshot.Forget(r.t.Context(), r.open("operator"), cluster); err != nil {
+				r.t.Fatal(err)
+			}
+		}, want: fault.ClusterUnknown, known: true},
+		{name: "beat too old", setup: func(r *rig) { r.oldBeat("a1", key.BeatExpiry+time.Second) }, want: fault.AgentOffline},
+		{name: "beat from the future", setup: func(r *rig) { r.oldBeat("a1", -time.Hour) }, want: fault.AgentOffline},
+		{name: "not a beat", setup: func(r *rig) { r.do(r.admin.HSet(t.Context(), cluster.Agents(), "a1", "\xff\x00junk")) }, want: fault.AgentOffline},
+		{name: "seen days ago", setup: func(r *rig) {
 			r.do(r.admin.ZAdd(t.Context(), key.Clusters, redis.Z{Member: string(cluster), Score: 1_700_000_000_000}))
-		}, fault.AgentOffline},
+		}, want: fault.AgentOffline},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t)
 			tt.setup(r)
-			client := r.client(bus.ClientConfig{})
+			client := r.client(bus.ClientConfig{Known: func(c key.Cluster) bool { return tt.known && c == cluster }})
 			_, err := client.Do(t.Context(), cluster, echoRequest(t, 1))
 			wantCode(t, err, tt.want)
 			if left := r.list(cluster.Commands()); len(left) != 0 {

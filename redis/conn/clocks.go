@@ -62,27 +62,36 @@ func timeOf(ctx context.Context, server redis.Cmdable) (time.Time, error) {
 
 // of returns the clock of the server that owns a key.
 func (s *shardClocks) of(name string) *Clock {
+	node := s.node(name)
+	if node == nil {
+		return s.unknown
+	}
+	return s.shard(node).clock
+}
+
+// node returns the client of the server that owns a key; nil when that is not known.
+func (s *shardClocks) node(name string) *redis.Client {
 	s.mu.Lock()
 	wait := !s.failed.IsZero() && time.Since(s.failed) < clockRetry
 	s.mu.Unlock()
 	if wait {
-		return s.unknown
+		return nil
 	}
 	node, err := s.owner(name)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failed = time.Time{}
 	if err != nil {
-		s.mu.Lock()
 		s.failed = time.Now()
-		s.mu.Unlock()
-		return s.unknown
+		return nil
 	}
-	return s.shard(node).clock
+	return node
 }
 
 func (s *shardClocks) shard(node *redis.Client) *shard {
 	address := node.Options().Addr
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.failed = time.Time{}
 	known := s.shards[address]
 	if known == nil {
 		known = &shard{}

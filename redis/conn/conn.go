@@ -174,6 +174,19 @@ func (c *Clients) Clock(cluster key.Cluster) *Clock {
 // Here is the time on this process's clock, as that of every Clock of these clients.
 func (c *Clients) Here() time.Time { return c.here() }
 
+// Server tells apart which server holds a cluster's keys, as far as this process
+// knows: it is the same for those on one. It is "" where there is one for all.
+func (c *Clients) Server(cluster key.Cluster) string {
+	if c.shards == nil {
+		return ""
+	}
+	node := c.shards.node(cluster.Meta())
+	if node == nil {
+		return ""
+	}
+	return node.Options().Addr
+}
+
 // Now is the time of Redis where no cluster of ours is in question: on the clock
 // of the list of clusters, which in Redis Cluster is that of the server which owns
 // the list.

@@ -29,7 +29,8 @@ import (
 // Namespace starts every key.
 const Namespace = "atlhyper:"
 
-// Clusters is the sorted set of cluster ids by last seen, Redis clock in ms.
+// Clusters is the sorted set of cluster ids by last seen, Redis clock in ms; below
+// zero for one that is to be forgotten, since then.
 const Clusters = Namespace + "clusters"
 
 // EventsPattern matches the events channel of every cluster (braces are literal
@@ -85,6 +86,12 @@ func SeenAt(score float64, now time.Time) (time.Time, bool) {
 		return time.Time{}, false
 	}
 	return time.UnixMilli(int64(score)).UTC(), true
+}
+
+// ForgottenAt reads a score of Clusters that is the negative of a time: since when
+// masters are to forget the cluster, unless it is seen again later.
+func ForgottenAt(score float64, now time.Time) (time.Time, bool) {
+	return SeenAt(-score, now)
 }
 
 // ResultTTL is how long a finished reply answers equal requests of all masters; 0

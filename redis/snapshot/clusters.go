@@ -3,62 +3,46 @@ package snapshot
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
+	"maps"
 	"slices"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/atlhyper/observe/redis/beat"
-	"github.com/atlhyper/observe/redis/conn"
 	"github.com/atlhyper/observe/redis/key"
 	"github.com/atlhyper/observe/shared/fault"
 	"github.com/atlhyper/observe/shared/model"
 )
 
-const (
-	// maxClusters bounds the list of clusters.
-	maxClusters = 10_000
-	// clustersBatch is how many clusters are read in one round trip.
-	clustersBatch = 100
-)
+// maxClusters bounds the list of clusters.
+const maxClusters = 10_000
 
 // Clusters lists every cluster seen in the last 7 days, by id. One whose entries
-// cannot be read is listed with what can be. Errors: store_unavailable.
+// cannot be read is listed with what can be; one whose server of Redis Cluster cannot
+// be reached, while others can, is listed with status Unknown. Errors:
+// store_unavailable.
 func (r *Reader) Clusters(ctx context.Context) ([]ClusterInfo, error) {
-	seen, err := r.clients.Normal.ZRevRangeWithScores(ctx, key.Clusters, 0, maxClusters-1).Result()
-	if err := conn.Unavailable(err); err != nil {
-		return nil, fmt.Errorf("list clusters: %w", err)
-	}
-	now := r.clients.Now()
-	known := make(map[key.Cluster]time.Time, len(seen))
-	ids := make([]key.Cluster, 0, len(seen))
-	for _, z := range seen {
-		id, ok := z.Member.(string)
-		if !ok || key.ValidateCluster(id) != nil {
-			r.cfg.Logger.WarnContext(ctx, "an entry of the list of clusters is not a cluster id", "key", key.Clusters)
-			continue
-		}
-		at, ok := key.SeenAt(z.Score, now)
-		if !ok {
-			r.cfg.Logger.WarnContext(ctx, "an entry of the list of clusters is no time in the past", "key", key.Clusters, "cluster", id)
-		}
-		ids = append(ids, key.Cluster(id))
-		known[key.Cluster(id)] = at
-	}
+	listed, listErr := r.readList(ctx)
+	remembered := r.memory.all(r.clients.Here())
+	ids := slices.AppendSeq(slices.Collect(maps.Keys(listed)), maps.Keys(remembered))
 	slices.Sort(ids)
-	out := make([]ClusterInfo, 0, len(ids))
-	for batch := range slices.Chunk(ids, clustersBatch) {
-		infos, err := r.read(ctx, batch)
-		if err != nil {
-			return nil, err
+	ids = slices.Compact(ids)
+	infos, err := r.readAll(ctx, ids[:min(len(ids), maxClusters)])
+	if err == nil && len(infos) == 0 {
+		err = listErr
+	}
+	if err != nil {
+		return nil, err
+	}
+	out := make([]ClusterInfo, 0, len(infos))
+	for _, info := range infos {
+		if info.State == SnapshotUnreachable {
+			// The clock to read these times on is on the server that is away.
+			info.LastSeen = later(listed[info.ID], remembered[info.ID].seen.UTC())
+		} else {
+			r.judge(&info, listed[info.ID])
 		}
-		for _, info := range infos {
-			info.listed(r.clients.FromList(info.ID, known[info.ID]), r.clients.Clock(info.ID).Now())
-			if info.known() {
-				out = append(out, info)
-			}
+		if info.known() {
+			out = append(out, info)
 		}
 	}
 	return out, nil
@@ -71,26 +55,33 @@ func (r *Reader) Cluster(ctx context.Context, c key.Cluster) (ClusterInfo, error
 	}
 	// The list first: it is made of beats, so that a cluster which is listed
 	// before its agents are read has an agent, or lost all it had.
-	score, err := r.clients.Normal.ZScore(ctx, key.Clusters, string(c)).Result()
-	if err := conn.Unavailable(err); err != nil {
-		return ClusterInfo{}, fmt.Errorf("read cluster: %w", err)
-	}
-	listed, _ := key.SeenAt(score, r.clients.Now())
-	infos, err := r.read(ctx, []key.Cluster{c})
-	if err != nil {
+	listed, err := r.listed(ctx, c)
+	if err != nil && !r.Known(c) {
 		return ClusterInfo{}, err
 	}
+	infos, failed := r.read(ctx, []key.Cluster{c})
+	if failed[0] != nil {
+		return ClusterInfo{}, failed[0]
+	}
 	info := infos[0]
-	info.listed(r.clients.FromList(c, listed), r.clients.Clock(c).Now())
+	r.judge(&info, listed)
 	if !info.known() {
 		return ClusterInfo{}, fault.New(fault.ClusterUnknown, "no cluster %s was ever seen, or Redis lost it and its agents are not back yet", c)
 	}
 	return info, nil
 }
 
-// listed notes what the list of clusters says.
-func (c *ClusterInfo) listed(seen, now time.Time) {
-	c.sawAt(seen, now)
+// judge notes what the list of clusters and this process's memory say, too.
+func (r *Reader) judge(c *ClusterInfo, listed time.Time) {
+	clock := r.clients.Clock(c.ID)
+	now := clock.Now()
+	c.sawAt(r.clients.FromList(c.ID, listed), now)
+	if s, known := r.memory.get(c.ID, r.clients.Here()); known {
+		c.sawAt(clock.At(s.seen), now)
+		if !s.published.IsZero() {
+			c.heardAt, c.heardTTL = clock.At(s.published), s.lifetime()
+		}
+	}
 	c.judgeSnapshot(now)
 }
 
@@ -105,39 +96,6 @@ func (c *ClusterInfo) collected() bool {
 		}
 	}
 	return false
-}
-
-// read reads the agents and the meta of some clusters in one round trip.
-func (r *Reader) read(ctx context.Context, ids []key.Cluster) ([]ClusterInfo, error) {
-	answers := make([]*redis.Cmd, len(ids))
-	_, err := r.clients.Normal.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for i, id := range ids {
-			answers[i] = p.Eval(ctx, hashesLua, []string{id.Agents(), id.Meta(), id.Snapshot()}, maxHashFields, maxHashBytes)
-		}
-		return nil
-	})
-	if err := conn.Unavailable(err); err != nil {
-		return nil, fmt.Errorf("read clusters: %w", err)
-	}
-	out := make([]ClusterInfo, len(ids))
-	for i, id := range ids {
-		h, err := hashesOf(answers[i].Val(), 3)
-		if err != nil {
-			return nil, fmt.Errorf("read clusters: %w", err)
-		}
-		if h.agentsErr != nil {
-			r.cfg.Logger.WarnContext(ctx, "the agents of a cluster cannot be read", "cluster", id, "error", h.agentsErr)
-		}
-		info := ClusterInfo{ID: id, Agents: r.parseAgents(ctx, id, h.agents)}
-		if err := errors.Join(h.metaErr, h.fieldErr, r.parseMeta(&info, h.meta)); err != nil {
-			r.cfg.Logger.WarnContext(ctx, "the snapshot of a cluster cannot be read", "cluster", id, "error", err)
-			info.unreadable = true
-		}
-		info.lost = h.fieldErr == nil && h.snapshotFields == 0 && info.collected()
-		info.judge(r.clients.Clock(id).Now())
-		out[i] = info
-	}
-	return out, nil
 }
 
 // parseAgents reads beats; what is not one is left out and logged.

@@ -11,7 +11,7 @@ import (
 	"github.com/atlhyper/observe/redis/snapshot"
 )
 
-func TestForgetRemovesOneClusterAndNoOther(t *testing.T) {
+func TestEraseRemovesOneClusterAndNoOther(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	clients, err := conn.Open(conn.Config{URL: server.URL()})
@@ -35,7 +35,7 @@ func TestForgetRemovesOneClusterAndNoOther(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := snapshot.Forget(t.Context(), clients, gone); err != nil {
+	if err := snapshot.Erase(t.Context(), clients, gone); err != nil {
 		t.Fatal(err)
 	}
 	left, err := client.Keys(t.Context(), "*").Result()

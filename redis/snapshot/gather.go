@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -24,9 +25,10 @@ const eventsApart = time.Second
 
 // Gather keeps the list of clusters (key.Clusters) until ctx is done: from the
 // agents' beats, looked at now and every GatherInterval, and from the events of
-// clusters that were not there. Agents don't write the list, since it lies
-// outside a cluster's own keys. Several masters may gather at the same time.
-// Failures are logged once and the next look tries again. It returns nil.
+// clusters that were not there; and what Redis lost of it, from what this process has
+// seen. Agents don't write the list, since it lies outside a cluster's own keys.
+// Several masters may gather at the same time. Failures are logged once and the next
+// look tries again. It returns nil.
 func (r *Reader) Gather(ctx context.Context) error {
 	events := make(chan key.Cluster, eventsBuffer)
 	var listening sync.WaitGroup
@@ -49,7 +51,7 @@ func (r *Reader) Gather(ctx context.Context) error {
 	ticker := time.NewTicker(r.cfg.GatherInterval)
 	defer ticker.Stop()
 	g := gatherer{
-		reader: r, seen: make(map[key.Cluster]time.Time),
+		reader: r, written: make(map[key.Cluster]time.Time),
 		outage: conn.Outage{Logger: r.cfg.Logger, What: "keeping the list of clusters"},
 	}
 	g.look(ctx)
@@ -66,112 +68,154 @@ func (r *Reader) Gather(ctx context.Context) error {
 }
 
 type gatherer struct {
-	reader *Reader
-	seen   map[key.Cluster]time.Time // when each was put on the list
-	outage conn.Outage
+	reader  *Reader
+	written map[key.Cluster]time.Time // what was put on the list, on its clock
+	outage  conn.Outage
 }
 
 // event puts a cluster on the list that published, also one that should be there:
 // Redis may have been emptied since the last look.
 func (g *gatherer) event(ctx context.Context, c key.Cluster) {
+	here := g.reader.clients.Here()
+	g.reader.memory.note(c, sighting{seen: here, published: here})
 	now := g.reader.clients.Now()
-	if now.Sub(g.seen[c]).Abs() < eventsApart {
+	if now.Sub(g.written[c]).Abs() < eventsApart {
 		return
 	}
 	g.outage.Note(ctx, g.write(ctx, map[key.Cluster]time.Time{c: now}))
 }
 
-// look reads all beats and writes the list.
+// look reads all beats and the list, and writes what the list does not have. What a
+// server of Redis Cluster holds that is away is left as it was.
 func (g *gatherer) look(ctx context.Context) {
-	newest, err := g.reader.newestBeats(ctx)
-	if err == nil {
-		g.seen = make(map[key.Cluster]time.Time, len(newest))
-		err = g.write(ctx, newest)
-	}
-	if err == nil {
-		err = g.prune(ctx)
+	newest, beatsErr := g.reader.newestBeats(ctx)
+	listed, listErr := g.reader.readList(ctx)
+	err := errors.Join(beatsErr, listErr)
+	if listErr == nil {
+		g.written = make(map[key.Cluster]time.Time, len(newest))
+		err = errors.Join(err, g.write(ctx, g.missing(listed, newest)), g.prune(ctx))
 	}
 	g.outage.Note(ctx, err)
 }
 
+// missing are the clusters with newer beats than the list says, and those that it
+// has lost; it remembers the ones that it has.
+func (g *gatherer) missing(listed, newest map[key.Cluster]time.Time) map[key.Cluster]time.Time {
+	r := g.reader
+	for c, at := range listed {
+		if !at.IsZero() {
+			r.memory.note(c, sighting{seen: r.here(c, at)})
+		}
+	}
+	for c, s := range r.memory.all(r.clients.Here()) {
+		if _, known := listed[c]; !known && len(listed) < maxClusters {
+			newest[c] = later(newest[c], r.onList(c, s.seen))
+		}
+	}
+	return newest
+}
+
 func (g *gatherer) write(ctx context.Context, clusters map[key.Cluster]time.Time) error {
-	if len(clusters) == 0 {
-		return nil
-	}
-	members := make([]redis.Z, 0, len(clusters))
-	for c, at := range clusters {
-		members = append(members, redis.Z{Member: string(c), Score: float64(at.UnixMilli())})
-	}
-	if err := g.reader.clients.Normal.ZAddGT(ctx, key.Clusters, members...).Err(); err != nil {
-		return fmt.Errorf("gather: %w", conn.Unavailable(err))
+	if err := g.reader.keep(ctx, clusters); err != nil {
+		return err
 	}
 	for c, at := range clusters {
-		g.seen[c] = at
+		g.written[c] = at
 	}
 	return nil
 }
 
-// prune forgets who was silent for long, and entries from the future, which
-// ZADD GT would keep for ever.
+// prune drops who was silent, or is forgotten, for long, and entries from the future,
+// which keepLua would keep for ever.
 func (g *gatherer) prune(ctx context.Context) error {
 	oldest, newest := key.SeenBetween(g.reader.clients.Now())
+	old, ahead := strconv.FormatInt(oldest.UnixMilli(), 10), strconv.FormatInt(newest.UnixMilli(), 10)
 	_, err := g.reader.clients.Normal.Pipelined(ctx, func(p redis.Pipeliner) error {
-		p.ZRemRangeByScore(ctx, key.Clusters, "-inf", "("+strconv.FormatInt(oldest.UnixMilli(), 10))
-		p.ZRemRangeByScore(ctx, key.Clusters, "("+strconv.FormatInt(newest.UnixMilli(), 10), "+inf")
+		p.ZRemRangeByScore(ctx, key.Clusters, "-inf", "(-"+ahead)
+		p.ZRemRangeByScore(ctx, key.Clusters, "(-"+old, "("+old)
+		p.ZRemRangeByScore(ctx, key.Clusters, "("+ahead, "+inf")
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("gather: %w", conn.Unavailable(err))
+		return fmt.Errorf("prune the list of clusters: %w", conn.Unavailable(err))
 	}
 	return nil
 }
 
-// newestBeats finds every cluster that has agents, and its newest beat, never in
-// the future.
+// newestBeats finds every cluster that has agents, remembers it, and returns its
+// newest beat, never in the future, on the list's clock. After an error it is those
+// that could be read.
 func (r *Reader) newestBeats(ctx context.Context) (map[key.Cluster]time.Time, error) {
 	newest := make(map[key.Cluster]time.Time)
+	var failed []error
 	err := conn.Scan(ctx, r.clients.Normal, key.AgentsPattern, func(keys []string) error {
 		for batch := range slices.Chunk(keys, clustersBatch) {
-			if err := r.beatsOf(ctx, batch, newest); err != nil {
-				return err
-			}
+			failed = append(failed, r.beatsOf(ctx, batch, newest))
 		}
-		return nil
+		return ctx.Err()
 	})
-	return newest, err
+	return newest, errors.Join(err, errors.Join(failed...))
 }
 
+// beatsOf reads the beats of some clusters. After an error, newest has those that
+// could be read.
 func (r *Reader) beatsOf(ctx context.Context, keys []string, newest map[key.Cluster]time.Time) error {
-	answers := make(map[key.Cluster]*redis.Cmd, len(keys))
-	_, err := r.clients.Normal.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for _, k := range keys {
-			if c, ok := key.ClusterOf(k); ok {
-				answers[c] = p.Eval(ctx, hashesLua, []string{k}, maxHashFields, maxHashBytes)
-			}
+	var ids []key.Cluster
+	var calls []conn.Call
+	for _, k := range keys {
+		if c, ok := key.ClusterOf(k); ok {
+			ids = append(ids, c)
+			calls = append(calls, conn.Call{Keys: []string{k}, Args: []any{maxHashFields, maxHashBytes}})
 		}
-		return nil
-	})
-	if err := conn.Unavailable(err); err != nil {
-		return fmt.Errorf("read beats: %w", err)
 	}
-	for c, answer := range answers {
-		// A hash that cannot be read is reported by whoever reads the cluster.
-		h, err := hashesOf(answer.Val(), 1)
+	var failed error
+	for i, answer := range r.readHashes.RunAll(ctx, r.clients.Normal, calls) {
+		err := answer.Err
+		var h hashes
+		if err == nil {
+			h, err = hashesOf(answer.Value, 1)
+		}
 		if err != nil {
-			return fmt.Errorf("read beats: %w", err)
+			failed = fmt.Errorf("read beats: %w", err)
+			continue
 		}
-		now := r.clients.Clock(c).Now()
-		var last time.Time
-		for _, value := range h.agents {
-			// What is not a beat is reported by whoever reads the cluster.
-			_, at, err := beat.Decode(value)
-			if err == nil && at.After(last) && !at.After(now.Add(key.BeatExpiry)) {
-				last = at
-			}
+		// A hash that cannot be read is reported by whoever reads the cluster.
+		r.newestBeat(ids[i], h.agents, newest)
+	}
+	return failed
+}
+
+// newestBeat notes when one cluster was seen.
+func (r *Reader) newestBeat(c key.Cluster, beats map[string]string, newest map[key.Cluster]time.Time) {
+	clock := r.clients.Clock(c)
+	now := clock.Now()
+	var last, published time.Time
+	var ttl time.Duration
+	for _, value := range beats {
+		// What is not a beat is reported by whoever reads the cluster.
+		b, at, err := beat.Decode(value)
+		if err != nil || at.After(now.Add(key.BeatExpiry)) {
+			continue
 		}
-		if !last.IsZero() {
-			newest[c] = r.clients.ToList(c, last)
+		last = later(last, at)
+		if b.PublishedAt.After(published) && !b.PublishedAt.After(now.Add(key.BeatExpiry)) {
+			published, ttl = b.PublishedAt, b.Interval*key.SnapshotIntervals
 		}
 	}
-	return nil
+	if last.IsZero() {
+		return
+	}
+	s := sighting{seen: clock.Local(last), ttl: ttl}
+	if !published.IsZero() {
+		s.published = clock.Local(published)
+	}
+	r.memory.note(c, s)
+	newest[c] = r.clients.ToList(c, last)
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }

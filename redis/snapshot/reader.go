@@ -24,14 +24,18 @@ type ReaderConfig struct {
 	Logger *slog.Logger
 }
 
-// Reader reads the snapshots of all clusters. It keeps nothing: every call asks
-// Redis. It is safe for concurrent use.
+// Reader reads the snapshots of all clusters. Every call asks Redis; all that it
+// keeps, while Gather runs, is which clusters there are, should Redis lose that. It is
+// safe for concurrent use.
 type Reader struct {
 	clients    *conn.Clients
 	cfg        ReaderConfig
 	unpack     *unpacker
 	readOne    *conn.Script
 	refreshAll *conn.Script
+	readHashes *conn.Script
+	keepList   *conn.Script
+	memory     memory
 }
 
 // NewReader returns a Reader.
@@ -48,6 +52,7 @@ func NewReader(clients *conn.Clients, cfg ReaderConfig) *Reader {
 	return &Reader{
 		clients: clients, cfg: cfg, unpack: &unpacker{max: cfg.MaxSectionBytes},
 		readOne: conn.NewScript(sectionLua), refreshAll: conn.NewScript(refreshLua),
+		readHashes: conn.NewScript(hashesLua), keepList: conn.NewScript(keepLua),
 	}
 }
 

@@ -22,6 +22,8 @@ const (
 	// SnapshotLost: it should be there; Redis was emptied or has evicted it. The
 	// next publish brings it back.
 	SnapshotLost State = "lost"
+	// SnapshotUnreachable: the server of Redis Cluster that holds it is away.
+	SnapshotUnreachable State = "unreachable"
 	// SnapshotUnreadable: something is there that this build cannot read.
 	SnapshotUnreadable State = "unreadable"
 )
@@ -62,7 +64,7 @@ func statusOf(live bool, published time.Time, interval time.Duration, now time.T
 }
 
 // judgeSnapshot finds out what became of the snapshot from what the beats say of
-// the last publish.
+// the last publish, or, when Redis lost those too, from what this process heard.
 func (c *ClusterInfo) judgeSnapshot(now time.Time) {
 	c.LastPublishedAt, c.ExpiredAt, c.State = c.PublishedAt, time.Time{}, SnapshotLive
 	if !c.PublishedAt.IsZero() && !c.unreadable && !c.lost {
@@ -73,6 +75,9 @@ func (c *ClusterInfo) judgeSnapshot(now time.Time) {
 		if a.publishedAt.After(c.LastPublishedAt) {
 			c.LastPublishedAt, ttl = a.publishedAt, a.interval*key.SnapshotIntervals
 		}
+	}
+	if c.heardAt.After(c.LastPublishedAt.Add(expirySlack)) {
+		c.LastPublishedAt, ttl = c.heardAt, c.heardTTL
 	}
 	switch {
 	case c.unreadable:

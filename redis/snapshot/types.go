@@ -72,6 +72,9 @@ const (
 	Stale Status = "stale"
 	// Offline: no agent takes commands: none is live, or the last one is leaving.
 	Offline Status = "offline"
+	// Unknown: the server of Redis Cluster that holds the cluster's keys cannot be
+	// reached, so that nobody can tell.
+	Unknown Status = "unknown"
 )
 
 // ClusterInfo is what is known about a cluster without its sections' values.
@@ -100,6 +103,10 @@ type ClusterInfo struct {
 	interval   time.Duration // between publishes
 	unreadable bool          // what meta says, or the snapshot
 	lost       bool          // the snapshot, and meta is left
+	// heardAt is the last publish that this process heard of, and heardTTL how long it is
+	// lost, and not expired, when it is not there.
+	heardAt  time.Time
+	heardTTL time.Duration
 }
 
 // AgentInfo is an agent's last beat.

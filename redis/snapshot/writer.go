@@ -33,6 +33,9 @@ type WriterConfig struct {
 	Logger *slog.Logger
 }
 
+// defaultInterval is between publishes of agents that are not told otherwise.
+const defaultInterval = 10 * time.Second
+
 // maxError is the longest error in meta, in bytes.
 const maxError = 512
 
@@ -101,7 +104,7 @@ func NewWriter(clients *conn.Clients, cfg WriterConfig) (*Writer, error) {
 		return nil, err
 	}
 	if cfg.Interval == 0 {
-		cfg.Interval = 10 * time.Second
+		cfg.Interval = defaultInterval
 	}
 	if cfg.Interval < 10*time.Millisecond {
 		return nil, fmt.Errorf("snapshot: interval %s is less than 10ms", cfg.Interval)
