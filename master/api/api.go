@@ -81,8 +81,11 @@ type API struct {
 	cfg        Config
 	log        *slog.Logger
 	router     *chi.Mux
+	fixed      map[string]*endpoint // by path: what router need not match
+	none       *endpoint            // what is no endpoint
 	compressor *compress.Compressor
 	metrics    *metrics
+	values     headerValues
 	draining   atomic.Bool
 }
 
@@ -106,8 +109,8 @@ func New(cfg Config) (*API, error) {
 	if err != nil {
 		return nil, fmt.Errorf("api: %w", err)
 	}
-	a := &API{cfg: cfg, log: cfg.Logger, compressor: compressor, metrics: metrics}
-	a.router = a.routes()
+	a := &API{cfg: cfg, log: cfg.Logger, compressor: compressor, metrics: metrics, values: newHeaderValues()}
+	a.routes()
 	return a, nil
 }
 
@@ -126,9 +129,6 @@ func defaults(cfg *Config) {
 		}
 	}
 }
-
-// ServeHTTP implements http.Handler.
-func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.router.ServeHTTP(w, r) }
 
 // Drain makes /readyz say that the replica takes no more work. Everything else
 // still answers.

@@ -162,6 +162,8 @@ func TestRoutesThatAreNone(t *testing.T) {
 		{"GET", "/api/v2", 404, "not_found", ""},
 		{"GET", "/api/v2/observe/nothing", 404, "not_found", ""},
 		{"GET", "/api/v2/observe/metrics/nodes/", 404, "not_found", ""},
+		{"GET", "/api/v2/observe/metrics%2Fnodes?cluster_id=a", 404, "not_found", ""},
+		{"HEAD", "/api/v2/observe/logs/query", 405, "method_not_allowed", "POST"},
 		{"GET", "/api/v2/observe/" + strings.Repeat("x", 2000), 404, "not_found", ""},
 		{"POST", "/api/v2/observe/metrics/nodes", 405, "method_not_allowed", "GET, HEAD"},
 		{"GET", "/api/v2/observe/logs/query", 405, "method_not_allowed", "POST"},
@@ -212,11 +214,11 @@ func large() []byte {
 	return []byte(`{"message":"ok","data":["` + strings.Repeat("telemetry ", 500) + `"],"meta":{}}`)
 }
 
-func answering(t testing.TB, body []byte) *backend {
-	t.Helper()
+func answering(tb testing.TB, body []byte) *backend {
+	tb.Helper()
 	compressor, err := compress.New()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	answer := dashboard.NewAnswer(dashboard.Content{
 		Body: body, ETag: "7-abc", CollectedAt: clock().Add(-42500 * time.Millisecond), Window: 15 * time.Minute,

@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/atlhyper/observe/master/dashboard"
@@ -14,7 +15,14 @@ import (
 // dashboard serves a section of the snapshot, or the same shape over another
 // time range from the cluster's agent.
 func (a *API) dashboard(route dashboardRoute) handler {
-	return func(w http.ResponseWriter, r *http.Request) error {
+	return func(x *exchange, r *http.Request) error {
+		if cluster, ok := onlyCluster(r.URL.RawQuery); ok {
+			section, err := a.cfg.Dashboards.Section(r.Context(), cluster, route.section)
+			if err != nil {
+				return err
+			}
+			return a.sendAnswer(x, r, cluster, section)
+		}
 		p := a.detailParams(r, detail.KindSection)
 		p.readCluster()
 		var asked timeRange
@@ -28,13 +36,21 @@ func (a *API) dashboard(route dashboardRoute) handler {
 		section, err := a.cfg.Dashboards.Section(r.Context(), p.cluster, route.section)
 		if asked.given && (err != nil || !isOwnWindow(asked, section)) {
 			// The agent needs no snapshot to answer; if Redis is what failed, it says so again.
-			return a.ask(w, r, p, detail.Section{Name: route.section, Range: asked.Range})
+			return a.ask(x, r, p, detail.Section{Name: route.section, Range: asked.Range})
 		}
 		if err != nil {
 			return err
 		}
-		return a.sendAnswer(w, r, section, a.cfg.Now(p.cluster).Sub(section.CollectedAt()))
+		return a.sendAnswer(x, r, p.cluster, section)
 	}
+}
+
+// onlyCluster returns the cluster of a query that is nothing but a valid
+// cluster_id, as the one that dashboards poll with: it needs no parsing, since what
+// is valid has nothing to unescape and no further parameter.
+func onlyCluster(query string) (key.Cluster, bool) {
+	id, ok := strings.CutPrefix(query, "cluster_id=")
+	return key.Cluster(id), ok && key.ValidateCluster(id) == nil
 }
 
 // isOwnWindow tells whether the snapshot already answers for the time range: a
@@ -47,7 +63,7 @@ func isOwnWindow(asked timeRange, section *dashboard.Answer) bool {
 }
 
 // clusters lists all clusters.
-func (a *API) clusters(w http.ResponseWriter, r *http.Request) error {
+func (a *API) clusters(x *exchange, r *http.Request) error {
 	if err := a.params(r).finish(); err != nil {
 		return err
 	}
@@ -55,11 +71,11 @@ func (a *API) clusters(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return a.sendValue(w, r, clusters, "")
+	return a.sendValue(x, r, clusters, "")
 }
 
 // clusterByID shows one cluster.
-func (a *API) clusterByID(w http.ResponseWriter, r *http.Request) error {
+func (a *API) clusterByID(x *exchange, r *http.Request) error {
 	p := a.params(r)
 	p.setCluster(p.path("id"))
 	if err := p.finish(); err != nil {
@@ -69,10 +85,10 @@ func (a *API) clusterByID(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return a.sendValue(w, r, cluster, p.cluster)
+	return a.sendValue(x, r, cluster, p.cluster)
 }
 
-func (a *API) sendValue(w http.ResponseWriter, r *http.Request, data any, cluster key.Cluster) error {
+func (a *API) sendValue(x *exchange, r *http.Request, data any, cluster key.Cluster) error {
 	body, err := envelope.FromValue(data, envelope.Meta{
 		ClusterID:   string(cluster),
 		CollectedAt: model.NewTime(a.cfg.Now(cluster).Truncate(time.Millisecond)),
@@ -80,5 +96,5 @@ func (a *API) sendValue(w http.ResponseWriter, r *http.Request, data any, cluste
 	if err != nil {
 		return err
 	}
-	return a.send(w, r, body)
+	return a.send(x, r, body)
 }

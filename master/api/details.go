@@ -10,7 +10,7 @@ import (
 
 // detail serves an endpoint that runs on a cluster's agent.
 func (a *API) detail(route detailRoute) handler {
-	return func(w http.ResponseWriter, r *http.Request) error {
+	return func(x *exchange, r *http.Request) error {
 		p := a.detailParams(r, route.kind)
 		if route.method == http.MethodGet {
 			p.readCluster()
@@ -20,12 +20,12 @@ func (a *API) detail(route detailRoute) handler {
 		if err := p.finish(); err != nil {
 			return err
 		}
-		return a.ask(w, r, p, request)
+		return a.ask(x, r, p, request)
 	}
 }
 
 // ask runs a request whose parameters are read and sends its answer.
-func (a *API) ask(w http.ResponseWriter, r *http.Request, p *params, request detail.Request) error {
+func (a *API) ask(x *exchange, r *http.Request, p *params, request detail.Request) error {
 	body, err := a.cfg.Details.Do(r.Context(), dispatch.Request{
 		Cluster:     p.cluster,
 		Detail:      request,
@@ -35,7 +35,7 @@ func (a *API) ask(w http.ResponseWriter, r *http.Request, p *params, request det
 	if err != nil {
 		return err
 	}
-	return a.send(w, r, body)
+	return a.send(x, r, body)
 }
 
 func parseNode(p *params) detail.Request {

@@ -17,8 +17,8 @@ import (
 	"github.com/atlhyper/observe/shared/fault"
 )
 
-// handler is an http.HandlerFunc that may fail before it has written anything.
-type handler func(http.ResponseWriter, *http.Request) error
+// handler serves an endpoint. It may fail before it has written anything.
+type handler func(*exchange, *http.Request) error
 
 // failure is the body of every answer that is not a success.
 type failure struct {
@@ -59,31 +59,22 @@ func status(code fault.Code) int {
 // defaultRetryAfter is said on 429 and 503 when the error says nothing itself.
 const defaultRetryAfter = time.Second
 
-// handle turns a handler's error into the answer.
-func (a *API) handle(h handler) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		if err := h(w, r); err != nil {
-			a.fail(w, r, err)
-		}
-	}
-}
-
 // fail answers with an error. Nothing is written for a caller that hung up.
-func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
+func (a *API) fail(x *exchange, r *http.Request, err error) {
 	ctx := r.Context()
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		a.log.DebugContext(ctx, "caller hung up", "request_id", requestID(ctx), "path", r.URL.Path)
+		a.log.DebugContext(ctx, "caller hung up", "request_id", x.requestID(), "path", r.URL.Path)
 		return
 	}
 	f := fault.From(err)
 	code := status(f.Code)
 	message := f.Message
 	if f.Code == fault.Internal {
-		message += ", request " + requestID(ctx)
+		message += ", request " + x.requestID()
 	}
 	if code >= http.StatusInternalServerError {
 		attrs := []slog.Attr{
-			slog.String("request_id", requestID(ctx)), slog.String("method", r.Method), slog.String("path", r.URL.Path),
+			slog.String("request_id", x.requestID()), slog.String("method", r.Method), slog.String("path", r.URL.Path),
 			slog.Int("status", code), slog.String("error", err.Error()),
 		}
 		var p *flight.PanicError
@@ -97,9 +88,9 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 		a.log.LogAttrs(ctx, level, "request failed", attrs...)
 	}
 	if code == http.StatusTooManyRequests || code == http.StatusServiceUnavailable {
-		w.Header().Set("Retry-After", retryAfter(f.RetryAfter))
+		x.Header().Set("Retry-After", retryAfter(f.RetryAfter))
 	}
-	a.writeJSON(w, r, code, failure{Error: message, Code: f.Code})
+	a.writeJSON(x, r, code, failure{Error: message, Code: f.Code})
 }
 
 // retryAfter is in whole seconds, rounded up.
@@ -111,34 +102,34 @@ func retryAfter(d time.Duration) string {
 }
 
 // writeJSON writes a small body that must not be cached.
-func (a *API) writeJSON(w http.ResponseWriter, r *http.Request, code int, v any) {
+func (a *API) writeJSON(x *exchange, r *http.Request, code int, v any) {
 	body, err := json.Marshal(v)
 	if err != nil { // our own structs of strings: cannot happen
 		panic(err)
 	}
 	body = append(body, '\n')
-	h := w.Header()
-	h.Set("Content-Type", contentType)
-	h.Set("Cache-Control", "no-store")
+	h := x.Header()
+	h["Content-Type"] = a.values.json
+	h["Cache-Control"] = a.values.noStore
 	h.Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(code)
-	a.write(w, r, body)
+	x.WriteHeader(code)
+	a.write(x, r, body)
 }
 
 // write sends the body; a caller that is gone is no failure of ours.
-func (a *API) write(w http.ResponseWriter, r *http.Request, body []byte) {
-	if _, err := w.Write(body); err != nil {
-		a.log.DebugContext(r.Context(), "answer not sent", "request_id", requestID(r.Context()), "error", err)
+func (a *API) write(x *exchange, r *http.Request, body []byte) {
+	if _, err := x.Write(body); err != nil {
+		a.log.DebugContext(r.Context(), "answer not sent", "request_id", x.requestID(), "error", err)
 	}
 }
 
-func notFound(_ http.ResponseWriter, r *http.Request) error {
+func notFound(_ *exchange, r *http.Request) error {
 	return fault.New(fault.NotFound, "there is no endpoint %.100q", r.URL.Path)
 }
 
 // methodNotAllowed answers with the methods that the path has.
 func methodNotAllowed(routes chi.Routes) handler {
-	return func(w http.ResponseWriter, r *http.Request) error {
+	return func(x *exchange, r *http.Request) error {
 		path := r.URL.EscapedPath()
 		if r.URL.RawPath == "" {
 			path = r.URL.Path
@@ -150,7 +141,7 @@ func methodNotAllowed(routes chi.Routes) handler {
 			}
 		}
 		allow := strings.Join(allowed, ", ")
-		w.Header().Set("Allow", allow)
+		x.Header().Set("Allow", allow)
 		return fault.New(fault.MethodNotAllowed, "%.20q is not allowed here, only %s", r.Method, allow)
 	}
 }

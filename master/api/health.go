@@ -14,13 +14,13 @@ type probe struct {
 
 // healthz says that the process lives; Redis has no part in it, or an outage of
 // Redis would restart every master.
-func (a *API) healthz(w http.ResponseWriter, r *http.Request) error {
-	a.writeJSON(w, r, http.StatusOK, probe{"ok"})
+func (a *API) healthz(x *exchange, r *http.Request) error {
+	a.writeJSON(x, r, http.StatusOK, probe{"ok"})
 	return nil
 }
 
 // readyz says whether requests should be sent here.
-func (a *API) readyz(w http.ResponseWriter, r *http.Request) error {
+func (a *API) readyz(x *exchange, r *http.Request) error {
 	if a.draining.Load() {
 		return fault.New(fault.Unavailable, "this replica is shutting down")
 	}
@@ -35,6 +35,6 @@ func (a *API) readyz(w http.ResponseWriter, r *http.Request) error {
 		}
 		return fault.Wrap(err, fault.StoreUnavailable, "Redis cannot be reached")
 	}
-	a.writeJSON(w, r, http.StatusOK, probe{"ready"})
+	a.writeJSON(x, r, http.StatusOK, probe{"ready"})
 	return nil
 }

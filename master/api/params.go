@@ -2,7 +2,6 @@ package api
 
 import (
 	"fmt"
-	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -77,16 +76,21 @@ func (p *params) check(err error) {
 // finish returns what is wrong with the parameters. An unknown one goes first:
 // it is the likely cause of a missing one.
 func (p *params) finish() error {
-	for _, name := range slices.Sorted(maps.Keys(p.query)) {
+	var unknown []string
+	for name := range p.query {
 		if !slices.Contains(p.known, name) {
-			if len(p.known) == 0 {
-				return fault.New(fault.BadRequest, "%.40q: is no parameter of this endpoint, which has none", name)
-			}
-			return fault.New(fault.BadRequest, "%.40q: is no parameter of this endpoint; there are %s",
-				name, strings.Join(p.known, ", "))
+			unknown = append(unknown, name)
 		}
 	}
-	return p.err
+	switch {
+	case len(unknown) == 0:
+		return p.err
+	case len(p.known) == 0:
+		return fault.New(fault.BadRequest, "%.40q: is no parameter of this endpoint, which has none", slices.Min(unknown))
+	default:
+		return fault.New(fault.BadRequest, "%.40q: is no parameter of this endpoint; there are %s",
+			slices.Min(unknown), strings.Join(p.known, ", "))
+	}
 }
 
 // text returns a parameter, "" when it is absent.

@@ -8,22 +8,39 @@ import (
 
 	"github.com/atlhyper/observe/master/compress"
 	"github.com/atlhyper/observe/master/dashboard"
+	"github.com/atlhyper/observe/redis/key"
 )
 
-const contentType = "application/json; charset=utf-8"
+// headerValues are the values of headers that never change, made once: sending them
+// allocates nothing. Nobody appends to them.
+type headerValues struct {
+	json, noStore, noCache, acceptEncoding, nosniff []string
+}
+
+func newHeaderValues() headerValues {
+	return headerValues{
+		json:           []string{"application/json; charset=utf-8"},
+		noStore:        []string{"no-store"},
+		noCache:        []string{"no-cache"},
+		acceptEncoding: []string{"Accept-Encoding"},
+		nosniff:        []string{"nosniff"},
+	}
+}
 
 // sendAnswer writes a dashboard in the encoding that the caller likes best, or 304
 // when the caller has it already. Both say how old the data is.
-func (a *API) sendAnswer(w http.ResponseWriter, r *http.Request, answer *dashboard.Answer, age time.Duration) error {
+func (a *API) sendAnswer(x *exchange, r *http.Request, cluster key.Cluster, answer *dashboard.Answer) error {
 	enc := compress.Negotiate(r.Header["Accept-Encoding"])
-	h := w.Header()
-	h.Set("Vary", "Accept-Encoding")
-	h.Set("Cache-Control", "no-cache")
-	h.Set("Age", strconv.FormatInt(int64(max(0, age)/time.Second), 10))
+	h := x.Header()
+	h["Vary"] = a.values.acceptEncoding
+	h["Cache-Control"] = a.values.noCache
+	age := max(0, a.cfg.Now(cluster).Sub(answer.CollectedAt()))
+	x.age[0] = strconv.FormatInt(int64(age/time.Second), 10)
+	h["Age"] = x.age[:]
 	tag := answer.Tag(enc)
 	h["Etag"] = tag
 	if matches(r.Header["If-None-Match"], tag[0]) {
-		w.WriteHeader(http.StatusNotModified)
+		x.WriteHeader(http.StatusNotModified)
 		return nil
 	}
 	form, err := answer.Form(enc)
@@ -33,18 +50,18 @@ func (a *API) sendAnswer(w http.ResponseWriter, r *http.Request, answer *dashboa
 	if form.ContentEncoding != nil {
 		h["Content-Encoding"] = form.ContentEncoding
 	}
-	h.Set("Content-Type", contentType)
+	h["Content-Type"] = a.values.json
 	h["Content-Length"] = form.ContentLength
-	w.WriteHeader(http.StatusOK)
+	x.WriteHeader(http.StatusOK)
 	if r.Method != http.MethodHead {
-		a.write(w, r, form.Body)
+		a.write(x, r, form.Body)
 	}
 	return nil
 }
 
 // send writes a body that was made for this request and must not be stored, in the
 // encoding that the caller likes best.
-func (a *API) send(w http.ResponseWriter, r *http.Request, body []byte) error {
+func (a *API) send(x *exchange, r *http.Request, body []byte) error {
 	enc := compress.Identity
 	if len(body) >= compress.MinSize {
 		enc = compress.Negotiate(r.Header["Accept-Encoding"])
@@ -53,17 +70,17 @@ func (a *API) send(w http.ResponseWriter, r *http.Request, body []byte) error {
 	if err != nil {
 		return err
 	}
-	h := w.Header()
-	h.Set("Vary", "Accept-Encoding")
-	h.Set("Cache-Control", "no-store")
+	h := x.Header()
+	h["Vary"] = a.values.acceptEncoding
+	h["Cache-Control"] = a.values.noStore
 	if enc != compress.Identity {
 		h.Set("Content-Encoding", enc.String())
 	}
-	h.Set("Content-Type", contentType)
+	h["Content-Type"] = a.values.json
 	h.Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(http.StatusOK)
+	x.WriteHeader(http.StatusOK)
 	if r.Method != http.MethodHead {
-		a.write(w, r, body)
+		a.write(x, r, body)
 	}
 	return nil
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/atlhyper/observe/master/dashboard"
 )
 
-func newAnswer(t testing.TB, body []byte) *dashboard.Answer {
+func newAnswer(t *testing.T, body []byte) *dashboard.Answer {
 	t.Helper()
 	c, err := compress.New()
 	if err != nil {
