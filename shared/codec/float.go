@@ -28,12 +28,12 @@ func appendFloat(dst []byte, f float64) ([]byte, error) {
 	return dst, nil
 }
 
-// appendDecimal writes f if it is 0, or lies between 1e-6 and 1e14 and has at most
+// appendDecimal writes f if it is 0, or lies between 1e-5 and 1e14 and has at most
 // 14 significant digits, as Encode writes floats. It says whether it did, and is
 // faster than strconv, which must find how many digits f needs.
 //
 // Why it is the same text: f is scaled to an integer n of 14 or 15 digits. n and
-// the power of ten (at most 1e20) are exact float64s, so their quotient, which
+// the power of ten (at most 1e19) are exact float64s, so their quotient, which
 // IEEE 754 rounds correctly, is what n's decimal reads as; if that is f, the
 // decimal is one that reads back as f. No other decimal of at most 15 digits
 // does: they lie further apart than float64s. So without its trailing zeros it is
@@ -43,7 +43,7 @@ func appendDecimal(dst []byte, f float64) ([]byte, bool) {
 	if math.Float64bits(f) == 0 { // but not -0
 		return append(dst, '0'), true
 	}
-	if abs < 1e-6 || abs >= 1e14 {
+	if abs < 1e-5 || abs >= 1e14 {
 		return dst, false
 	}
 	if i := int64(f); float64(i) == f {
@@ -59,16 +59,13 @@ func appendDecimal(dst []byte, f float64) ([]byte, bool) {
 	if f < 0 {
 		dst = append(dst, '-')
 	}
-	var buf [20]byte
-	digits := strconv.AppendUint(buf[:0], n, 10)
-	point := len(digits) - decimals
-	for digits[len(digits)-1] == '0' {
-		digits = digits[:len(digits)-1]
+	whole, one := uint64(abs), uint64(scale)
+	dst = strconv.AppendUint(dst, whole, 10)
+	point := len(dst)
+	dst = strconv.AppendUint(dst, one+n-whole*one, 10) // the 1 in front keeps the zeros after the point
+	dst[point] = '.'
+	for dst[len(dst)-1] == '0' {
+		dst = dst[:len(dst)-1]
 	}
-	if point > 0 {
-		dst = append(append(dst, digits[:point]...), '.')
-		return append(dst, digits[point:]...), true
-	}
-	dst = append(append(dst, "0.000000"[:2-point]...), digits...)
 	return dst, true
 }

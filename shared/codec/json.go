@@ -91,29 +91,36 @@ const hexDigits = "0123456789abcdef"
 // appendString quotes s, which is plain as a rule: a key, a name, a time.
 func appendString(dst, s []byte) []byte {
 	dst = append(dst, '"')
-	if plain(s) {
-		return append(append(dst, s...), '"')
+	for len(s) >= 8 {
+		word := binary.LittleEndian.Uint64(s)
+		if !plain(word) {
+			break
+		}
+		dst = binary.LittleEndian.AppendUint64(dst, word)
+		s = s[8:]
 	}
-	return append(appendEscaped(dst, s), '"')
+	if len(s) >= 4 {
+		if word := binary.LittleEndian.Uint32(s); plain(uint64(word) | 0x20202020<<32) {
+			dst = binary.LittleEndian.AppendUint32(dst, word)
+			s = s[4:]
+		}
+	}
+	for i, b := range s {
+		if b < 0x20 || b == '"' || b == '\\' || b >= utf8.RuneSelf {
+			dst = appendEscaped(dst, s[i:])
+			break
+		}
+		dst = append(dst, b)
+	}
+	return append(dst, '"')
 }
 
-// plain tells whether s is ASCII that JSON takes as it is. It looks at eight
-// bytes at a time: a byte's high bit is set, here or by a borrow, if the byte is
-// not ASCII, below 0x20, a quote or a backslash.
-func plain(s []byte) bool {
+// plain tells whether JSON takes eight bytes as they are. A byte's high bit is
+// set, here or by a borrow, if the byte is not ASCII, below 0x20, a quote or a
+// backslash.
+func plain(word uint64) bool {
 	const each, high = 0x0101010101010101, 0x8080808080808080
-	for ; len(s) >= 8; s = s[8:] {
-		w := binary.LittleEndian.Uint64(s)
-		if (w|(w-0x20*each)|((w^'"'*each)-each)|((w^'\\'*each)-each))&high != 0 {
-			return false
-		}
-	}
-	for _, b := range s {
-		if b < 0x20 || b == '"' || b == '\\' || b >= utf8.RuneSelf {
-			return false
-		}
-	}
-	return true
+	return (word|(word-0x20*each)|((word^'"'*each)-each)|((word^'\\'*each)-each))&high == 0
 }
 
 // appendEscaped copies runs of bytes that need no escape whole.
