@@ -254,6 +254,9 @@ func (f *flow) read(ctx context.Context) error {
 	if err == nil {
 		_, err = f.reader.Cluster(ctx, f.Cluster)
 	}
+	if err == nil {
+		err = f.reader.Refresh(ctx, []snapshot.Ask{{Cluster: f.Cluster, Sections: []snapshot.Held{{Name: "a"}}}})[0].Err
+	}
 	return err
 }
 
