@@ -77,30 +77,35 @@ func benchmark[T any](value T) func(b *testing.B) {
 
 // interleave runs the operations in turn in five rounds, so that whatever else
 // the machine does hits all of them, and returns the seconds that one run of each
-// takes: the median of the rounds' means. Within a round an operation runs back
-// to back, so that it pays for the garbage that it makes.
+// takes: the median of the rounds. A round is the median of its runs, which leaves
+// out those that lost the processor or met the garbage collector.
 func interleave(b *testing.B, operations ...func() error) []float64 {
 	b.Helper()
 	const rounds = 5
-	n := (b.N + rounds - 1) / rounds
-	spent := make([][rounds]float64, len(operations))
-	for round := range rounds {
+	took := make([][]time.Duration, len(operations))
+	for range rounds {
 		for op, run := range operations {
-			began := time.Now()
-			for range n {
+			runs := make([]time.Duration, (b.N+rounds-1)/rounds)
+			for i := range runs {
+				began := time.Now()
 				if err := run(); err != nil {
 					b.Fatal(err)
 				}
+				runs[i] = time.Since(began)
 			}
-			spent[op][round] = time.Since(began).Seconds() / float64(n)
+			took[op] = append(took[op], median(runs))
 		}
 	}
-	medians := make([]float64, len(operations))
-	for op := range spent {
-		slices.Sort(spent[op][:])
-		medians[op] = spent[op][rounds/2]
+	seconds := make([]float64, len(operations))
+	for op := range took {
+		seconds[op] = median(took[op]).Seconds()
 	}
-	return medians
+	return seconds
+}
+
+func median(d []time.Duration) time.Duration {
+	slices.Sort(d)
+	return d[len(d)/2]
 }
 
 // BenchmarkToJSON is the streaming alone, for profiles.
