@@ -50,10 +50,10 @@ func appendDecimal(dst []byte, f float64) ([]byte, bool) {
 		return strconv.AppendInt(dst, i, 10), true
 	}
 	exponent := int(math.Float64bits(abs)>>52) - 1023
-	decimals := 13 - exponent*1233>>12 // 1233/4096 is log10(2), a little less
+	decimals := 13 - exponent*1233>>12 // 1233/4096 is log10(2), a little less: 14 digits, or 15
 	scale := math.Pow10(decimals)
 	n := uint64(abs*scale + 0.5)
-	if n >= 1e15 || float64(n)/scale != abs {
+	if float64(n)/scale != abs {
 		return dst, false
 	}
 	if f < 0 {
