@@ -5,12 +5,12 @@
 //
 //   k6 run -e BASE=http://127.0.0.1:8080 -e SECONDS=60 loadtest/k6/dashboards.js
 
-import { clusters, dashboard, dashboards, details, home, load, pick, seconds, systemTags } from './lib.js';
+import { clusters, common, dashboard, dashboards, details, home, load, pick, seconds } from './lib.js';
 
 const peak = Math.max(1, Math.round(400 * load)); // requests per second
 
 export const options = {
-  systemTags,
+  ...common,
   scenarios: {
     dashboards: {
       executor: 'ramping-arrival-rate',

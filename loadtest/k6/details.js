@@ -7,12 +7,12 @@
 //   k6 run -e BASE=http://127.0.0.1:8080 -e SECONDS=60 loadtest/k6/details.js
 
 import { sleep } from 'k6';
-import { clusters, details, home, load, pick, seconds, systemTags } from './lib.js';
+import { clusters, common, details, home, load, pick, seconds } from './lib.js';
 
 const users = Math.max(1, Math.round(40 * load));
 
 export const options = {
-  systemTags,
+  ...common,
   scenarios: {
     details: {
       executor: 'ramping-vus',

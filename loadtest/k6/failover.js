@@ -5,13 +5,13 @@
 //
 //   k6 run -e BASE=http://127.0.0.1:8080 -e SECONDS=60 loadtest/k6/failover.js
 
-import { clusters, dashboard, dashboards, details, home, load, pick, seconds, systemTags } from './lib.js';
+import { clusters, common, dashboard, dashboards, details, home, load, pick, seconds } from './lib.js';
 
 const duration = `${seconds}s`;
 const some = (n) => Math.max(1, Math.round(n * load));
 
 export const options = {
-  systemTags,
+  ...common,
   scenarios: {
     viewers: { executor: 'constant-arrival-rate', exec: 'view', rate: some(150), timeUnit: '1s', duration, preAllocatedVUs: 60, maxVUs: 300, gracefulStop: '35s' },
     investigators: { executor: 'constant-arrival-rate', exec: 'investigate', rate: some(20), timeUnit: '1s', duration, preAllocatedVUs: 20, maxVUs: 200, gracefulStop: '35s' },

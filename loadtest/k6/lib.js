@@ -13,14 +13,18 @@
 
 import http from 'k6/http';
 import { check, fail } from 'k6';
-import { Counter, Rate, Trend } from 'k6/metrics';
+import { Counter, Rate } from 'k6/metrics';
 
 export const base = (__ENV.BASE || 'http://127.0.0.1:8080') + '/api/v2';
 export const seconds = Number(__ENV.SECONDS || 60);
 export const load = Number(__ENV.LOAD || 1);
 
-// Tags that are recorded: without the URL, which is another one for each request.
-export const systemTags = ['scenario', 'name', 'method', 'status', 'expected_response', 'error_code'];
+// What all scripts want of k6: tags without the URL, which is another one for each
+// request, and the statistics that the report shows.
+export const common = {
+  systemTags: ['scenario', 'name', 'method', 'status', 'expected_response', 'error_code', 'check'],
+  summaryTrendStats: ['p(50)', 'p(95)', 'p(99)', 'max', 'count'],
+};
 
 // The dashboards of a cluster. Of 100 requests for dashboards each gets its share:
 // the landing page polls overview and the summaries, the lists are opened from it.
@@ -49,7 +53,7 @@ export const details = [
 export const notModified = new Rate('not_modified'); // of dashboards: 304 instead of a body
 export const stale = new Rate('stale'); // of the bodies that were looked into
 export const shared = new Rate('shared'); // of details: the reply to an equal request
-const refusals = new Counter('refusals'); // by code of the API
+const refusals = new Counter('refusals'); // by endpoint and code of the API
 
 // pick takes a line of a table, as often as its share says.
 export function pick(table) {

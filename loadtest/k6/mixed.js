@@ -6,14 +6,14 @@
 
 import http from 'k6/http';
 import { check, sleep } from 'k6';
-import { base, clusters, dashboard, dashboards, details, home, load, pick, seconds, systemTags } from './lib.js';
+import { base, clusters, common, dashboard, dashboards, details, home, load, pick, seconds } from './lib.js';
 import { listen } from './stream.js';
 
 const duration = `${seconds}s`;
 const some = (n) => Math.max(1, Math.round(n * load));
 
 export const options = {
-  systemTags,
+  ...common,
   scenarios: {
     viewers: { executor: 'constant-arrival-rate', exec: 'view', rate: some(200), timeUnit: '1s', duration, preAllocatedVUs: 60, maxVUs: 200, gracefulStop: '15s' },
     investigators: { executor: 'constant-vus', exec: 'investigate', vus: some(10), duration, gracefulStop: '15s' },

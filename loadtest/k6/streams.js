@@ -5,11 +5,11 @@
 //
 //   k6-sse run -e BASE=http://127.0.0.1:8080 -e SECONDS=60 loadtest/k6/streams.js
 
-import { clusters, home, load, seconds, systemTags } from './lib.js';
+import { clusters, common, home, load, seconds } from './lib.js';
 import { listen } from './stream.js';
 
 export const options = {
-  systemTags,
+  ...common,
   scenarios: {
     streams: { executor: 'per-vu-iterations', vus: Math.max(1, Math.round(200 * load)), iterations: 1, maxDuration: `${seconds + 30}s` },
   },

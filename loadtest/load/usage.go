@@ -1,0 +1,56 @@
+package load
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// ticksPerSecond is the unit of /proc's processor times: USER_HZ, which is 100 on
+// every platform that Go runs Linux on.
+const ticksPerSecond = 100
+
+// processorTime is what a process used so far, user and system. Only Linux tells it
+// this way; an error elsewhere, or when the process is gone.
+func processorTime(pid int) (time.Duration, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, fmt.Errorf("load: processor time: %w", err)
+	}
+	return parseStat(string(text))
+}
+
+// parseStat takes fields 14 and 15, utime and stime, of proc(5)'s stat. The second
+// field is the name in parentheses, which may hold anything.
+func parseStat(text string) (time.Duration, error) {
+	end := strings.LastIndexByte(text, ')')
+	fields := strings.Fields(text[end+1:])
+	const user, system = 14 - 3, 15 - 3
+	if end < 0 || len(fields) <= system {
+		return 0, fmt.Errorf("load: processor time: %.100q is no stat of a process", text)
+	}
+	sum := int64(0)
+	for _, field := range []string{fields[user], fields[system]} {
+		ticks, err := strconv.ParseInt(field, 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("load: processor time: %w", err)
+		}
+		sum += ticks
+	}
+	return time.Duration(sum) * time.Second / ticksPerSecond, nil
+}
+
+// usage sums the processor time of each kind of part that runs now.
+func (s *stack) usage() map[string]time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	used := map[string]time.Duration{}
+	for _, p := range s.parts {
+		if t, err := processorTime(p.process.PID()); err == nil { // one that ended is left out
+			used[p.kind] += t
+		}
+	}
+	return used
+}
