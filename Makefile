@@ -9,22 +9,26 @@ GOLANGCI := $(CACHE)/bin/golangci-lint-$(GOLANGCI_VERSION)
 # The race detector needs a C compiler; without one the tests run without it.
 RACE := $(shell command -v gcc >/dev/null 2>&1 && echo -race)
 GOTEST := go test -timeout 20m
+# k6 with the module that reads streams; its version is in loadtest/k6/runner/go.mod.
+K6 := $(CACHE)/bin/k6-sse
 SETUP := loadtest/setup.sh
 # Of the random cases that are held against PromQL: the same in every run of
 # make test, others in every run of make fuzz.
 SEED ?= 1
-# Sizes of make bench-collect, and how often each is measured.
+# Sizes of make bench-collect, and how often it, make bench and make bench-detail
+# measure.
 NODES ?= 10,100,1000
 RUNS  ?= 5
+# How long make bench runs each closed loop.
+CELL ?= 1500ms
 # Sizes of make bench-detail.
 SPANS   ?= 15000000
 SAMPLES ?= 50000000
-DURATION ?= 10m
 # Intervals after which all must be whole again in make test-faults; 0 means no bound.
 WITHIN ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-faults soak test-race bench bench-collect bench-detail build lint fmt verify fuzz golden clean
+.PHONY: help demo test test-faults soak loadtest test-race bench bench-collect bench-detail build lint fmt verify fuzz golden clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +43,7 @@ test: ## run all tests, on a real redis-server and the real ClickHouse engine
 	$(GOTEST) ./...
 	@echo "the PromQL reference: a module of its own, Prometheus's engine takes minutes to build the first time"
 	cd loadtest/promql && $(GOTEST) . -seed $(SEED)
+	cd loadtest/k6/runner && $(GOTEST) ./event
 
 test-faults: ## break one part after the other under load (seven minutes); rewrites docs/faults.md
 	@$(SETUP) test
@@ -46,17 +51,30 @@ test-faults: ## break one part after the other under load (seven minutes); rewri
 	$(GOTEST) -count=1 ./loadtest/faults -run TestFaults -faults -parallel 6 -within $(WITHIN) -document ../../docs/faults.md
 	@cat docs/faults.md
 
+soak: DURATION ?= 10m
 soak: ## 200 simulated clusters and 3 masters under load and faults, then count (DURATION=10m)
 	@$(SETUP) test
 	go test -count=1 -timeout 0 ./loadtest/faults -run TestSoak -soak $(DURATION) -v
+
+loadtest: DURATION ?= 1m
+loadtest: LOAD ?= 1
+loadtest: ## k6 against 100 simulated clusters and 3 masters behind HAProxy (DURATION=1m for each of 5 scripts, LOAD=1: factor on rates); rewrites docs/loadtest.md
+	@$(SETUP) load
+	@$(MAKE) --no-print-directory build
+	@echo "building k6: takes three minutes the first time"
+	cd loadtest/k6/runner && go build -o $(K6) .
+	@exec bin/loadtest --k6 $(K6) --duration $(DURATION) --load $(LOAD) --report docs/loadtest.md
 
 test-race: ## run the tests of the concurrent parts under the race detector (needs gcc)
 	@$(SETUP) test
 	$(GOTEST) $(RACE) -short ./redis/... ./agent/... ./master/... ./shared/...
 
-bench: ## run the benchmarks; ratios are measured in one run
+bench: ## what masters, agents and Redis cost, beside what is the least possible, in one run (a quarter of an hour); rewrites docs/bench.md
 	@$(SETUP) test
+	@$(MAKE) --no-print-directory build
 	go test -run '^$$' -bench . ./...
+	go test -count=1 -timeout 2h ./loadtest/bench/serve -run '^TestServe$$' -print -master $(CURDIR)/bin/master -document $(CURDIR)/docs/bench.md \
+	  -rounds $(RUNS) -duration $(CELL) -nodes 6,100 -connections 1,16,128 -in-flight 1,50 -clusters 50 -interval 10s
 
 bench-collect: ## what a collection costs at 10, 100 and 1,000 nodes, beside the naive way and the bound (half an hour)
 	@$(SETUP) test
@@ -90,10 +108,11 @@ fuzz: ## fuzz every parser for 20 s each
 	  for f in $$(go test -list '^Fuzz' $$p 2>/dev/null | grep '^Fuzz'); do \
 	    echo "== $$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime 20s $$p || exit 1; \
 	  done; done
+	cd loadtest/k6/runner && go test -run '^$$' -fuzz '^FuzzReader$$' -fuzztime 20s ./event
 	cd loadtest/promql && $(GOTEST) -count=1 .
 
 golden: ## rewrite the golden wire files (says that the wire format changes)
 	go test ./shared/codec -update
 
 clean: ## remove what was built (the cache of fetched tools stays: see README)
-	rm -rf bin
+	rm -rf bin out
