@@ -210,12 +210,11 @@ func (s *Service) held(ctx context.Context, cluster key.Cluster, name model.Sect
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return s.judged(ctx, e, e.sections[name])
+	return s.judged(ctx, e, e.sections[name], s.now())
 }
 
 // judged is held of a locked entry; h may be nil.
-func (s *Service) judged(ctx context.Context, e *entry, h *held) (*Answer, verdict) {
-	now := s.now()
+func (s *Service) judged(ctx context.Context, e *entry, h *held, now instant) (*Answer, verdict) {
 	v := e.judge(h, now)
 	if v.kind != serve {
 		return nil, v
@@ -245,6 +244,7 @@ func (s *Service) load(ctx context.Context, cluster key.Cluster, name model.Sect
 	defer s.release(e, h)
 	// Twice, for a snapshot that comes while it is found out why there is none.
 	for range 2 {
+		began := s.now()
 		err := s.check(ctx, wait, cluster)
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
@@ -253,19 +253,21 @@ func (s *Service) load(ctx context.Context, cluster key.Cluster, name model.Sect
 		if err != nil {
 			e.fail(s.now(), err)
 		}
-		answer, v := s.judged(ctx, e, h)
+		now := s.now()
+		if e.asked >= began {
+			// However long it took, nothing is newer that was there when the request came.
+			now = min(now, e.asked.add(freshFor))
+		}
+		answer, v := s.judged(ctx, e, h, now)
 		e.mu.Unlock()
-		switch v.kind {
-		case serve, none:
+		if v.kind == serve || v.kind == none {
 			return answer, v.err
-		case check: // it took long: what Redis said is too old to be shown as fresh
-			continue
 		}
 		if err := s.why(ctx, cluster, name); err != nil {
 			return nil, err
 		}
 	}
-	return nil, fault.New(fault.StoreUnavailable, "the snapshot of cluster %s came and went while it was read, or Redis is very slow", cluster).After(time.Second)
+	return nil, fault.New(fault.StoreUnavailable, "the snapshot of cluster %s came and went while it was read", cluster).After(time.Second)
 }
 
 // why returns why Redis has no section, nil when it has one now.
@@ -281,7 +283,7 @@ func (s *Service) release(e *entry, h *held) {
 	e.mu.Lock()
 	e.loads--
 	h.loads--
-	if h.loads == 0 && !h.there && !h.pinned && e.sections[h.name] == h {
+	if h.loads == 0 && (!h.there || h.huge) && !h.pinned && e.sections[h.name] == h {
 		s.remove(e, h)
 	}
 	s.tidy(e, s.now())

@@ -14,16 +14,28 @@ type follower struct{ *Service }
 
 // Followed implements snapshot.Follower.
 func (f follower) Followed() []key.Cluster {
-	all := f.cache.all()
-	ids := make([]key.Cluster, len(all))
-	for i, e := range all {
-		ids[i] = e.cluster
+	var ids []key.Cluster
+	for _, e := range f.cache.all() {
+		if e.inUse() {
+			ids = append(ids, e.cluster)
+		}
 	}
 	return ids
 }
 
 // Follows implements snapshot.Follower.
-func (f follower) Follows(c key.Cluster) bool { return f.cache.entry(c) != nil }
+func (f follower) Follows(c key.Cluster) bool {
+	e := f.cache.entry(c)
+	return e != nil && e.inUse()
+}
+
+// inUse tells whether anything of the cluster is wanted: else the entry is there only
+// to remember what was shown last.
+func (e *entry) inUse() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.sections) > 0 || len(e.subs) > 0
+}
 
 // Ask implements snapshot.Follower.
 func (f follower) Ask(c key.Cluster) snapshot.Ask {
@@ -59,6 +71,7 @@ func (f follower) Take(ctx context.Context, v snapshot.View) {
 		f.take(e, &v, now)
 	}
 	f.settle(ctx, e, now)
+	f.dropHuge(e)
 	e.mu.Unlock()
 	f.trim()
 }

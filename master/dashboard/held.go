@@ -44,6 +44,7 @@ type held struct {
 	loads   int                  // requests that wait for it: it must stay
 	pinned  bool                 // the fleet shows it
 	size    int64                // what was counted for it
+	huge    bool                 // it is larger than the whole cache: it goes, and is not counted
 }
 
 // saying is what an answer says besides its value and when that was collected.
@@ -145,6 +146,9 @@ func (s *Service) resize(h *held) {
 	size := int64(0)
 	if answer := h.answer.Load(); answer != nil {
 		size = answer.Bytes() + heldOverhead
+	}
+	if h.huge = size > s.cfg.CacheBytes; h.huge {
+		size = 0
 	}
 	s.bytes.Add(size - h.size)
 	h.size = size

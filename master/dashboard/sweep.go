@@ -41,6 +41,7 @@ func (s *Service) sweep(ctx context.Context) {
 			}
 			s.resize(h)
 		}
+		s.dropHuge(e)
 		if len(e.subs) > 0 {
 			s.settle(ctx, e, now)
 		}
@@ -50,12 +51,24 @@ func (s *Service) sweep(ctx context.Context) {
 	s.trim()
 }
 
+// dropHuge lets go of what is larger than the whole cache in a locked entry: it is
+// read for each who asks.
+func (s *Service) dropHuge(e *entry) {
+	for _, h := range e.sections {
+		if h.huge && h.loads == 0 {
+			s.remove(e, h)
+			s.stats.evicted.Add(1)
+			e.signal()
+		}
+	}
+}
+
 // trimTo is the part of CacheBytes that is left when something had to go, so that it
 // is not one section at a time.
 const trimTo = 0.95
 
 // trim lets go of the least recently used sections when all that is held takes more
-// than CacheBytes. One that is larger than that by itself goes first.
+// than CacheBytes.
 func (s *Service) trim() {
 	if s.bytes.Load() <= s.cfg.CacheBytes {
 		return
@@ -72,11 +85,7 @@ func (s *Service) trim() {
 			if h.pinned || h.loads > 0 || h.size == 0 {
 				continue
 			}
-			c := candidate{e, h, instant(h.used.Load())}
-			if h.size > s.cfg.CacheBytes {
-				c.used = 0
-			}
-			all = append(all, c)
+			all = append(all, candidate{e, h, instant(h.used.Load())})
 		}
 		e.mu.Unlock()
 	}
