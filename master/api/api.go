@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -18,6 +18,7 @@ import (
 	"github.com/atlhyper/observe/master/dashboard"
 	"github.com/atlhyper/observe/master/dispatch"
 	"github.com/atlhyper/observe/redis/key"
+	"github.com/atlhyper/observe/redis/metric"
 	"github.com/atlhyper/observe/shared/detail"
 	"github.com/atlhyper/observe/shared/model"
 )
@@ -36,13 +37,19 @@ const (
 	DefaultTimeout      = 10 * time.Second
 	DefaultMaxTimeout   = 30 * time.Second
 	DefaultReadyTimeout = time.Second
+	DefaultMaxStreams   = 1000
+	DefaultHeartbeat    = 15 * time.Second
+	DefaultStreamWait   = 10 * time.Second
 )
 
 // Dashboards answers from the snapshots; dashboard.Service does.
 type Dashboards interface {
 	Section(context.Context, key.Cluster, model.Section) (*dashboard.Answer, error)
+	// Subscribe signals when an answer of these may be another one, until stop is called.
+	Subscribe(key.Cluster, []model.Section) (changed <-chan struct{}, stop func())
 	Clusters(context.Context) ([]dashboard.Cluster, error)
 	Cluster(context.Context, key.Cluster) (dashboard.Cluster, error)
+	Fleet(context.Context) (dashboard.Fleet, error)
 }
 
 // Details runs requests on a cluster's agents; dispatch.Dispatcher does.
@@ -68,6 +75,13 @@ type Config struct {
 	MaxTimeout time.Duration
 	// ReadyTimeout bounds the check of /readyz; 0 means 1 s.
 	ReadyTimeout time.Duration
+	// MaxStreams bounds the event streams that are open; 0 means 1,000.
+	MaxStreams int
+	// Heartbeat is between two signs of life on a stream; 0 means 15 s.
+	Heartbeat time.Duration
+	// StreamWait is how long a stream's caller may take to read a piece of what it is
+	// sent, before it is dropped; 0 means 10 s.
+	StreamWait time.Duration
 	// Metrics gets what the API counts. nil means none.
 	Metrics prometheus.Registerer
 	// ServeMetrics answers /metrics. nil means that there is no such endpoint.
@@ -86,7 +100,9 @@ type API struct {
 	compressor *compress.Compressor
 	metrics    *metrics
 	values     headerValues
-	draining   atomic.Bool
+	streams    streams
+	drained    chan struct{} // closed by Drain
+	drain      sync.Once
 }
 
 // New returns the API.
@@ -100,6 +116,8 @@ func New(cfg Config) (*API, error) {
 		return nil, fmt.Errorf("api: MaxRange: %s is not between %s and %s", cfg.MaxRange, minRange, detail.MaxRangeHard)
 	case cfg.Timeout < 0 || cfg.Timeout > cfg.MaxTimeout:
 		return nil, fmt.Errorf("api: Timeout: %s is not between 0 and MaxTimeout, %s", cfg.Timeout, cfg.MaxTimeout)
+	case cfg.MaxStreams < 0 || cfg.Heartbeat < 0 || cfg.StreamWait < 0:
+		return nil, errors.New("api: MaxStreams, Heartbeat and StreamWait must not be negative")
 	}
 	compressor, err := compress.New()
 	if err != nil {
@@ -109,7 +127,10 @@ func New(cfg Config) (*API, error) {
 	if err != nil {
 		return nil, fmt.Errorf("api: %w", err)
 	}
-	a := &API{cfg: cfg, log: cfg.Logger, compressor: compressor, metrics: metrics, values: newHeaderValues()}
+	a := &API{cfg: cfg, log: cfg.Logger, compressor: compressor, metrics: metrics, values: newHeaderValues(), drained: make(chan struct{})}
+	if err := metric.Register(cfg.Metrics, a.streams.rows()); err != nil {
+		return nil, fmt.Errorf("api: %w", err)
+	}
 	a.routes()
 	return a, nil
 }
@@ -123,13 +144,27 @@ func defaults(cfg *Config) {
 		{&cfg.Timeout, DefaultTimeout},
 		{&cfg.MaxTimeout, DefaultMaxTimeout},
 		{&cfg.ReadyTimeout, DefaultReadyTimeout},
+		{&cfg.Heartbeat, DefaultHeartbeat},
+		{&cfg.StreamWait, DefaultStreamWait},
 	} {
 		if *d.field == 0 {
 			*d.field = d.value
 		}
 	}
+	if cfg.MaxStreams == 0 {
+		cfg.MaxStreams = DefaultMaxStreams
+	}
 }
 
-// Drain makes /readyz say that the replica takes no more work. Everything else
-// still answers.
-func (a *API) Drain() { a.draining.Store(true) }
+// Drain makes /readyz say that the replica takes no more work, and ends the event
+// streams, whose callers then go to another. Everything else still answers.
+func (a *API) Drain() { a.drain.Do(func() { close(a.drained) }) }
+
+func (a *API) isDraining() bool {
+	select {
+	case <-a.drained:
+		return true
+	default:
+		return false
+	}
+}

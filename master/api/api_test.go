@@ -37,6 +37,7 @@ type backend struct {
 	section  func(context.Context, key.Cluster, model.Section) (*dashboard.Answer, error)
 	clusters func(context.Context) ([]dashboard.Cluster, error)
 	cluster  func(context.Context, key.Cluster) (dashboard.Cluster, error)
+	fleet    func(context.Context) (dashboard.Fleet, error)
 	do       func(context.Context, dispatch.Request) ([]byte, error)
 	ready    func(context.Context) error
 	log      io.Writer
@@ -49,6 +50,10 @@ func (b *backend) Clusters(ctx context.Context) ([]dashboard.Cluster, error) { r
 func (b *backend) Cluster(ctx context.Context, c key.Cluster) (dashboard.Cluster, error) {
 	return b.cluster(ctx, c)
 }
+func (b *backend) Subscribe(key.Cluster, []model.Section) (<-chan struct{}, func()) {
+	return make(chan struct{}), func() {}
+}
+func (b *backend) Fleet(ctx context.Context) (dashboard.Fleet, error)         { return b.fleet(ctx) }
 func (b *backend) Do(ctx context.Context, r dispatch.Request) ([]byte, error) { return b.do(ctx, r) }
 
 func clock() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) }
@@ -501,6 +506,56 @@ func TestClusters(t *testing.T) {
 	}
 }
 
+func TestFleet(t *testing.T) {
+	t.Parallel()
+	nodes := int64(6)
+	fleet := dashboard.Fleet{Clusters: []dashboard.FleetCluster{}, CollectedAt: clock().Add(time.Microsecond)}
+	b := &backend{fleet: func(context.Context) (dashboard.Fleet, error) { return fleet, nil }}
+	a := b.api(t)
+	const url = "/api/v2/fleet"
+	w := do(t, a, http.MethodGet, url, nil)
+	if want := `{"message":"ok","data":[],"meta":{"collectedAt":"2026-03-01T12:00:00Z","windowSeconds":0,"stale":false}}` + "\n"; w.Code != 200 ||
+		w.Body.String() != want || w.Header().Get("Cache-Control") != "no-store" || w.Header().Get("ETag") != "" {
+		t.Errorf("no clusters: %d %s %v", w.Code, w.Body, w.Header())
+	}
+	fleet.Clusters = []dashboard.FleetCluster{
+		{ID: "a", Status: "online", Nodes: &nodes, Overview: &dashboard.FleetOverview{Data: json.RawMessage(`{"totalRps":1.5}`), CollectedAt: "t"}},
+		{ID: "b", Status: "offline", Snapshot: dashboard.FleetSnapshot{Snapshot: dashboard.Snapshot{State: "none"}}},
+	}
+	fleet.Stale, fleet.Error = true, "why"
+	w = do(t, a, http.MethodGet, url, nil)
+	var got struct {
+		Data []map[string]json.RawMessage
+		Meta struct {
+			Stale bool
+			Error string
+		}
+	}
+	if err := json.NewDecoder(w.Body).Decode(&got); err != nil || len(got.Data) != 2 || !got.Meta.Stale || got.Meta.Error != "why" {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	for i, want := range []map[string]string{
+		{"id": `"a"`, "status": `"online"`, "nodes": "6", "pods": "null", "overview": `{"data":{"totalRps":1.5},"collectedAt":"t","ageSeconds":0,"stale":false}`},
+		{"id": `"b"`, "status": `"offline"`, "nodes": "null", "overview": "null", "snapshot": `{"state":"none","publishedAt":"","ageSeconds":0}`},
+	} {
+		for field, value := range want {
+			if string(got.Data[i][field]) != value {
+				t.Errorf("cluster %d: %s is %s, want %s", i, field, got.Data[i][field], value)
+			}
+		}
+	}
+
+	if f := readFailure(t, do(t, a, http.MethodGet, url+"?cluster_id=a", nil)); f.Code != "bad_request" {
+		t.Errorf("with a parameter: %+v", f)
+	}
+	b.fleet = func(context.Context) (dashboard.Fleet, error) {
+		return dashboard.Fleet{}, fault.New(fault.StoreUnavailable, "Redis cannot be reached")
+	}
+	if f := readFailure(t, do(t, a, http.MethodGet, url, nil)); f.Code != "store_unavailable" {
+		t.Errorf("without Redis: %+v", f)
+	}
+}
+
 func TestRequestIDs(t *testing.T) {
 	t.Parallel()
 	a := (&backend{}).api(t)
@@ -573,6 +628,7 @@ func TestConfig(t *testing.T) {
 		"no dashboards":  func(c *api.Config) { c.Dashboards = nil },
 		"no clock":       func(c *api.Config) { c.Now = nil },
 		"long range":     func(c *api.Config) { c.MaxRange = detail.MaxRangeHard + 1 },
+		"streams":        func(c *api.Config) { c.MaxStreams = -1 },
 		"negative range": func(c *api.Config) { c.MaxRange = -1 },
 		"timeout":        func(c *api.Config) { c.Timeout = time.Minute },
 	} {

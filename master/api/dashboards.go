@@ -88,6 +88,24 @@ func (a *API) clusterByID(x *exchange, r *http.Request) error {
 	return a.sendValue(x, r, cluster, p.cluster)
 }
 
+// fleet shows all clusters at a glance.
+func (a *API) fleet(x *exchange, r *http.Request) error {
+	if err := a.params(r).finish(); err != nil {
+		return err
+	}
+	fleet, err := a.cfg.Dashboards.Fleet(r.Context())
+	if err != nil {
+		return err
+	}
+	body, err := envelope.FromValue(fleet.Clusters, envelope.Meta{
+		CollectedAt: model.NewTime(fleet.CollectedAt.Truncate(time.Millisecond)), Stale: fleet.Stale, Error: fleet.Error,
+	})
+	if err != nil {
+		return err
+	}
+	return a.send(x, r, body)
+}
+
 func (a *API) sendValue(x *exchange, r *http.Request, data any, cluster key.Cluster) error {
 	body, err := envelope.FromValue(data, envelope.Meta{
 		ClusterID:   string(cluster),

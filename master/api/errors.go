@@ -68,29 +68,40 @@ func (a *API) fail(x *exchange, r *http.Request, err error) {
 	}
 	f := fault.From(err)
 	code := status(f.Code)
-	message := f.Message
-	if f.Code == fault.Internal {
-		message += ", request " + x.requestID()
-	}
-	if code >= http.StatusInternalServerError {
-		attrs := []slog.Attr{
-			slog.String("request_id", x.requestID()), slog.String("method", r.Method), slog.String("path", r.URL.Path),
-			slog.Int("status", code), slog.String("error", err.Error()),
-		}
-		var p *flight.PanicError
-		if errors.As(err, &p) {
-			attrs = append(attrs, slog.String("stack", string(p.Stack)))
-		}
-		level := slog.LevelWarn
-		if code == http.StatusServiceUnavailable {
-			level = slog.LevelDebug // a state that is known and logged once, not for each front end that polls
-		}
-		a.log.LogAttrs(ctx, level, "request failed", attrs...)
-	}
+	a.logFailure(x, r, err)
 	if code == http.StatusTooManyRequests || code == http.StatusServiceUnavailable {
 		x.Header().Set("Retry-After", retryAfter(f.RetryAfter))
 	}
-	a.writeJSON(x, r, code, failure{Error: message, Code: f.Code})
+	a.writeJSON(x, r, code, failureOf(x, f))
+}
+
+// failureOf is what the caller is told.
+func failureOf(x *exchange, f *fault.Error) failure {
+	if f.Code == fault.Internal {
+		return failure{f.Message + ", request " + x.requestID(), f.Code}
+	}
+	return failure{f.Message, f.Code}
+}
+
+// logFailure logs what is the server's fault.
+func (a *API) logFailure(x *exchange, r *http.Request, err error) {
+	code := status(fault.From(err).Code)
+	if code < http.StatusInternalServerError {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("request_id", x.requestID()), slog.String("method", r.Method), slog.String("path", r.URL.Path),
+		slog.Int("status", code), slog.String("error", err.Error()),
+	}
+	var p *flight.PanicError
+	if errors.As(err, &p) {
+		attrs = append(attrs, slog.String("stack", string(p.Stack)))
+	}
+	level := slog.LevelWarn
+	if code == http.StatusServiceUnavailable {
+		level = slog.LevelDebug // a state that is known and logged once, not for each front end that polls
+	}
+	a.log.LogAttrs(r.Context(), level, "request failed", attrs...)
 }
 
 // retryAfter is in whole seconds, rounded up.

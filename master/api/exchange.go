@@ -17,6 +17,7 @@ type exchange struct {
 	endpoint *endpoint
 	status   int   // 0 while nothing was written
 	bytes    int64 // of the body
+	endless  bool  // its length says nothing of how fast we are
 	// Values of headers, kept here so that a header is no allocation of its own.
 	id, age [1]string
 }

@@ -21,7 +21,7 @@ func (a *API) healthz(x *exchange, r *http.Request) error {
 
 // readyz says whether requests should be sent here.
 func (a *API) readyz(x *exchange, r *http.Request) error {
-	if a.draining.Load() {
+	if a.isDraining() {
 		return fault.New(fault.Unavailable, "this replica is shutting down")
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), a.cfg.ReadyTimeout)

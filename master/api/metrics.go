@@ -50,18 +50,19 @@ func (m *metrics) of(route string) routeMetrics {
 	}
 }
 
-// observe counts one request that was answered with status; 0 for a caller that
-// hung up before.
-func (m *routeMetrics) observe(status int, took time.Duration) {
-	switch status {
+// observe counts one request; its status is 0 when the caller hung up before.
+func (m *routeMetrics) observe(x *exchange, took time.Duration) {
+	switch x.status {
 	case http.StatusOK:
 		m.ok.Inc()
 	case http.StatusNotModified:
 		m.unchanged.Inc()
 	default:
-		m.all.requests.WithLabelValues(m.route, strconv.Itoa(status)).Inc()
+		m.all.requests.WithLabelValues(m.route, strconv.Itoa(x.status)).Inc()
 	}
-	m.seconds.Observe(took.Seconds())
+	if !x.endless {
+		m.seconds.Observe(took.Seconds())
+	}
 }
 
 // serveMetrics answers Prometheus.

@@ -14,6 +14,7 @@ import (
 	"github.com/atlhyper/observe/redis/key"
 	"github.com/atlhyper/observe/shared/detail"
 	"github.com/atlhyper/observe/shared/fault"
+	"github.com/atlhyper/observe/shared/model"
 )
 
 // params reads the parameters of one request. Readers of single parameters note
@@ -186,6 +187,38 @@ func (p *params) readCluster() { p.setCluster(p.text("cluster_id")) }
 func (p *params) setCluster(id string) {
 	p.check(key.ValidateCluster(id))
 	p.cluster = key.Cluster(id)
+}
+
+// sections reads names of dashboards with commas between; all of them when it is
+// absent.
+func (p *params) sections(name string) []model.Section {
+	all := dashboardSections()
+	text := p.text(name)
+	if text == "" {
+		return all
+	}
+	var chosen []model.Section
+	for part := range strings.SplitSeq(text, ",") {
+		section := model.Section(part)
+		switch {
+		case !slices.Contains(all, section):
+			p.fail(name, "%.40q is no section; there are %s", part, join(all))
+			return all
+		case slices.Contains(chosen, section):
+			p.fail(name, "%s is named twice", part)
+			return all
+		}
+		chosen = append(chosen, section)
+	}
+	return chosen
+}
+
+func join(sections []model.Section) string {
+	names := make([]string, len(sections))
+	for i, section := range sections {
+		names[i] = string(section)
+	}
+	return strings.Join(names, ", ")
 }
 
 // readTimeout reads how long the caller waits.

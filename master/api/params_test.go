@@ -350,3 +350,25 @@ func FuzzQuery(f *testing.F) {
 		}
 	})
 }
+
+// An id is read as what it was written from, or not at all.
+func FuzzEventID(f *testing.F) {
+	f.Add("1.0.1772359200123", 3)
+	f.Add("9223372036854775807", 1)
+	f.Add("1..3", 3)
+	f.Add("+1.2", 2)
+	f.Fuzz(func(t *testing.T, id string, n int) {
+		n = 1 + int(uint(n)%9)
+		seqs := parseEventID(id, n)
+		if seqs == nil {
+			return
+		}
+		all := make([]shown, len(seqs))
+		for i, seq := range seqs {
+			all[i].seq = seq
+		}
+		if len(seqs) != n || eventID(all) != id {
+			t.Fatalf("%q of %d sections is read as %v", id, n, seqs)
+		}
+	})
+}

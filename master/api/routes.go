@@ -33,6 +33,15 @@ func dashboardRoutes() []dashboardRoute {
 	}
 }
 
+// dashboardSections are all of them, in the order of the routes.
+func dashboardSections() []model.Section {
+	var all []model.Section
+	for _, d := range dashboardRoutes() {
+		all = append(all, d.section)
+	}
+	return all
+}
+
 // detailRoute is an endpoint that runs on a cluster's agent.
 type detailRoute struct {
 	method string
@@ -93,6 +102,8 @@ func (a *API) routes() {
 	}
 	a.route(http.MethodGet, Prefix+"/clusters", a.clusters)
 	a.route(http.MethodGet, Prefix+"/clusters/{id}", a.clusterByID)
+	a.route(http.MethodGet, Prefix+"/fleet", a.fleet)
+	a.route(http.MethodGet, Prefix+"/observe/stream", a.stream)
 	for _, d := range dashboardRoutes() {
 		a.route(http.MethodGet, Prefix+d.path, a.dashboard(d))
 	}

@@ -42,7 +42,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // finish counts and logs a request.
 func (a *API) finish(x *exchange, r *http.Request) {
 	took := time.Since(x.begun)
-	x.endpoint.metrics.observe(x.status, took)
+	x.endpoint.metrics.observe(x, took)
 	ctx := r.Context()
 	if !a.log.Enabled(ctx, slog.LevelDebug) {
 		return // and box no arguments
