@@ -30,7 +30,7 @@ type held struct {
 
 	// The entry's lock guards the rest.
 
-	meta    snapshot.SectionMeta // of the value that is held
+	meta    snapshot.SectionMeta // of the value that is held, or why there was none
 	data    []byte               // its JSON, a part of the answer's body once there is one
 	there   bool                 // a value is held
 	nodes   *int64               // what a metrics.summary says of them
@@ -75,6 +75,9 @@ func (h *held) take(found snapshot.Found, seq int64, until instant) {
 	}
 	if err != nil {
 		h.err, h.lost = err, fault.From(err).Message
+		if !h.there {
+			h.meta = found.Meta // what it says of the failure
+		}
 		return
 	}
 	h.dirty = h.dirty || !found.Same || h.meta != found.Meta
