@@ -78,7 +78,7 @@ func (s *detailStage) set(ctx context.Context) (err error) {
 	}
 	size := fleetSize{Prefix: "details", Clusters: 1, Nodes: smallCluster, ChangeEvery: changeEvery, Interval: s.plan.Interval}
 	s.world = size.world(0)
-	if s.agents, err = s.start(ctx, job{Role: roleFleet, Redis: s.plan.Redis, Fleet: size}); err != nil {
+	if s.agents, err = s.start(ctx, job{Role: roleFleet, Redis: s.plan.Redis, Fleet: size, Profile: s.plan.profile("details-agents")}); err != nil {
 		return err
 	}
 	if s.master, err = s.stage.master(ctx, "details"); err != nil {

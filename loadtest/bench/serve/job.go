@@ -58,7 +58,7 @@ type job struct {
 	Callers int `json:",omitempty"`
 	// ReplyBytes is the length of the replies of roleEcho and rolePoll.
 	ReplyBytes int `json:",omitempty"`
-	// Profile is the file that a processor profile of roleMaster is written to.
+	// Profile begins the names of the files that profiles of the process are written to.
 	Profile string `json:",omitempty"`
 }
 
@@ -120,9 +120,13 @@ func Child() (bool, error) {
 }
 
 func (j job) run(ctx context.Context) error {
+	return j.profiled(func() error { return j.act(ctx) })
+}
+
+func (j job) act(ctx context.Context) error {
 	switch j.Role {
 	case roleMaster:
-		return j.profiled(func() error { return j.master(ctx) })
+		return j.master(ctx)
 	case roleBare:
 		return j.bare(ctx)
 	case roleStructs:
@@ -151,8 +155,7 @@ func (j job) master(ctx context.Context) error {
 	return m.Run(ctx)
 }
 
-// profiled runs the master and writes what it used the processor for, and what it
-// allocated.
+// profiled writes what the process used the processor for, and what it allocated.
 func (j job) profiled(run func() error) (err error) {
 	if j.Profile == "" {
 		return run()

@@ -21,8 +21,8 @@ type Plan struct {
 	Master string
 	// Dir is for files of the run. Required.
 	Dir string
-	// Profile is the directory that profiles of the masters are written to, which then
-	// run in processes of the bench's; "" writes none.
+	// Profile is the directory that profiles of the masters, which then run in processes
+	// of the bench's, and of the agents that answer details are written to; "" for none.
 	Profile string
 	// Rounds is how often each figure is measured; medians are shown.
 	Rounds int

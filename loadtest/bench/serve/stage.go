@@ -117,15 +117,19 @@ func (s *stage) master(ctx context.Context, name string) (*child, error) {
 		return nil, err
 	}
 	if s.plan.Profile != "" || s.plan.Master == "" {
-		j := job{Role: roleMaster, Listen: listen, Redis: s.plan.Redis}
-		if s.plan.Profile != "" {
-			j.Profile = filepath.Join(s.plan.Profile, name)
-		}
-		return s.start(ctx, j)
+		return s.start(ctx, job{Role: roleMaster, Listen: listen, Redis: s.plan.Redis, Profile: s.plan.profile(name)})
 	}
 	return s.run(ctx, listen, proc.Spec{
 		Name: name, Path: s.plan.Master, Args: []string{"--listen", listen, "--redis", s.plan.Redis, "--log-level", "error"},
 	})
+}
+
+// profile begins the names of a process's profiles; "" for none.
+func (p Plan) profile(name string) string {
+	if p.Profile == "" {
+		return ""
+	}
+	return filepath.Join(p.Profile, name)
 }
 
 // serving starts a job that serves HTTP on a free port.
