@@ -16,7 +16,7 @@ export const options = {
   thresholds: {
     checks: ['rate>0.9999'],
     // A value is on the screen this soon after it was collected.
-    stream_lag: ['p(50)<500', 'p(95)<2000'],
+    stream_lag: ['p(50)<100', 'p(95)<1000'],
     stream_first_event: ['p(95)<1500'], // all streams open in the same second
     stream_whole: ['rate>0.999'],
     // Time does not go back, also on another master.
