@@ -47,6 +47,7 @@ test: ## run all tests, on a real redis-server and the real ClickHouse engine
 
 test-faults: ## break one part after the other under load (seven minutes); rewrites docs/faults.md
 	@$(SETUP) test
+	@loadtest/faults/setup.sh
 	@echo "breaking Redis, the network, processes, ClickHouse and clocks: takes about seven minutes"
 	$(GOTEST) -count=1 ./loadtest/faults -run TestFaults -faults -parallel 6 -within $(WITHIN) -document ../../docs/faults.md
 	@cat docs/faults.md

@@ -90,7 +90,7 @@ func single(t *testing.T, cfg verify.Config) (*stack, *redistest.Server, *redis.
 func redisFaults() []experiment {
 	return []experiment{
 		{fault: "Redis killed, 5 s later back and empty", setup: func(t *testing.T) (*stack, func()) {
-			s, server, _ := single(t, verify.Config{Forgets: true})
+			s, server, _ := single(t, verify.Config{})
 			return s, func() {
 				server.Stop()
 				s.hold(5 * time.Second)
@@ -127,7 +127,7 @@ func (s *stack) set(admin *redis.Client, name, value string) {
 
 // evicting lets somebody else fill a Redis that evicts, again and again.
 func evicting(t *testing.T) (*stack, func()) {
-	s, _, admin := single(t, verify.Config{Forgets: true})
+	s, _, admin := single(t, verify.Config{})
 	return s, func() {
 		used, err := admin.InfoMap(t.Context(), "memory").Result()
 		if err != nil {

@@ -39,7 +39,7 @@ func TestSoak(t *testing.T) {
 	admin := server.Client(t)
 	s := newStack(t, plan{
 		redisURL: server.URL(), agentURL: "redis://" + w.addr(), masters: 3, fleet: fleet.Config{Clusters: *soakClusters},
-		verify: verify.Config{Dashboards: 60, Details: 40, HangUp: 2, Timeout: 30 * time.Second, Forgets: true, Phase: "warming up"},
+		verify: verify.Config{Dashboards: 60, Details: 40, HangUp: 2, Timeout: 30 * time.Second, Phase: "warming up"},
 	}, admin)
 	s.until("the service is whole at first", func(ctx context.Context) error { return s.verifier.Whole(ctx, time.Time{}) })
 	stop := s.load()

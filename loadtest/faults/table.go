@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -26,10 +25,8 @@ type Row struct {
 	// Wrong is how many answers were wrong, before, during and after.
 	Wrong int
 	// SaidUnknown is how many answers said that a cluster is unknown which had been
-	// shown before.
+	// shown before; they are among the wrong ones.
 	SaidUnknown int
-	// Forgets says that Redis lost what it had, so that they may.
-	Forgets bool
 	// Recovery is from the end of the fault to the moment from which everything was
 	// fresh and answered again.
 	Recovery time.Duration
@@ -48,15 +45,6 @@ func (r Row) Late() time.Duration {
 		return 0
 	}
 	return max(r.Recovery-time.Duration(r.Within)*r.Interval, 0)
-}
-
-// saidUnknown is the cell of the table; where Redis lost what it had, the codes say
-// it all.
-func (r Row) saidUnknown() string {
-	if r.Forgets {
-		return "-"
-	}
-	return strconv.Itoa(r.SaidUnknown)
 }
 
 // recovery is the cell of the table.
@@ -79,8 +67,8 @@ func Table(rows []Row) string {
 		if r.Note != "" {
 			fault += ". " + r.Note
 		}
-		fmt.Fprintf(&text, "| %s | %s | %s | %s | %d | %s | %s |\n", fault, shares(r.Dashboards), shares(r.Details),
-			atMost(max(r.Dashboards.Worst, r.Details.Worst)), r.Wrong, r.saidUnknown(), r.recovery())
+		fmt.Fprintf(&text, "| %s | %s | %s | %s | %d | %d | %s |\n", fault, shares(r.Dashboards), shares(r.Details),
+			atMost(max(r.Dashboards.Worst, r.Details.Worst)), r.Wrong, r.SaidUnknown, r.recovery())
 	}
 	return text.String()
 }
@@ -145,9 +133,9 @@ const head = `# What users see when something breaks
 
 Written by ` + "`make test-faults`" + `: one fault at a time, while dashboards and details are asked for at a steady rate and every answer is verified against what the cluster really showed. Agents publish every %s; a detail waits 5 s at most.
 
-What is real: Redis is redis-server processes, on one machine; the exception is the rows in which its clock is set, which no test may do to a machine: there it is an embedded stand-in (miniredis). Agents and masters are the product's code, and run as goroutines of the test in most rows; those that are killed or frozen are processes of their own, built from this tree. Agents publish and answer telemetry that is made up, so that it is known what each answer must be; in the rows about ClickHouse one agent of three reads captured telemetry from the real engine. Where the network is what breaks, it is toxiproxy's, on the loopback interface.
+What is real: Redis is redis-server processes, on one machine, which are told another time with libfaketime where their clock is set; where that is not at hand, these two rows have an embedded stand-in (miniredis) and say so. Agents and masters are the product's code, and run as goroutines of the test in most rows; those that are killed or frozen are processes of their own, built from this tree. Agents publish and answer telemetry that is made up, so that it is known what each answer must be; in the rows about ClickHouse one agent of three reads captured telemetry from the real engine. Where the network is what breaks, it is toxiproxy's, on the loopback interface.
 
-An answer is wrong when its value is not one that this cluster published as a whole, when it belongs to another cluster, request or publish than it says, goes back in time on one replica, is older than 3 intervals without saying so, or holds, anywhere in its body, a host and port of the stack, 127.0.0.1, localhost or [::1]. "Said unknown" counts the answers that called a cluster unknown which had been shown before; they are wrong, too, except where Redis lost what it had ("-"). "Whole again" is counted from the end of the fault until, on every replica and for every cluster, all nine sections are collected anew and a detail is answered; nothing is restarted for it, except what the fault's name says.
+An answer is wrong when its value is not one that this cluster published as a whole, when it belongs to another cluster, request or publish than it says, goes back in time on one replica, is older than 3 intervals without saying so, or holds, anywhere in its body, a host and port of the stack, 127.0.0.1, localhost or [::1]. "Said unknown" counts those of the wrong answers that called a cluster unknown which had been shown before: masters remember it, also when Redis has lost everything. "Whole again" is counted from the end of the fault until, on every replica and for every cluster, all nine sections are collected anew and a detail is answered; nothing is restarted for it, except what the fault's name says.
 
 After each fault all keys of commands, replies and shared results are gone, and there are no more other keys, no more subscribed connections than before. Of others, each process may have as many as its pools keep: 12, in Redis Cluster 6 to each server. Goroutines of the agents and masters that run in the test are within a tenth and 10 of what they were; beside ClickHouse 32 more, those of its connections.
 

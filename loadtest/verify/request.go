@@ -176,7 +176,7 @@ func (v *Verifier) do(ctx context.Context, cluster, method, target, text string)
 		a = a.refused(res, b)
 		a.forgotten = known && a.code == string(fault.ClusterUnknown)
 	}
-	if a.wrong == nil && a.forgotten && !v.cfg.Forgets {
+	if a.wrong == nil && a.forgotten {
 		a.wrong = fmt.Errorf("%w: %s was shown before and is said to be unknown", fleet.ErrWrong, cluster)
 	}
 	if a.wrong == nil {

@@ -51,9 +51,6 @@ type Config struct {
 	// ClockSteps says that clocks are set during the test, so that no age can be
 	// checked.
 	ClockSteps bool
-	// Forgets says that Redis loses what it has during the test: only then may a
-	// cluster that was seen be said to be unknown.
-	Forgets bool
 	// Addresses are host:port pairs of what the masters and agents connect to: no
 	// answer may hold one, nor a name of this machine.
 	Addresses []string

@@ -20,10 +20,11 @@ type process struct {
 // startProcess starts the child from a thread of its own that stays until the
 // child is gone: Linux sends the parent-death signal when the thread that
 // started the child ends, not when the process does.
-func startProcess(path string, args []string, output io.Writer) (*process, error) {
+func startProcess(path string, args, env []string, output io.Writer) (*process, error) {
 	cmd := exec.CommandContext(context.Background(), path, args...)
 	cmd.Stdout, cmd.Stderr = output, output
 	cmd.SysProcAttr = dieWithParent()
+	cmd.Env = append(os.Environ(), env...)
 	p := &process{cmd: cmd, exited: make(chan struct{})}
 	started := make(chan error)
 	go func() {

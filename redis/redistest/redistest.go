@@ -37,6 +37,8 @@ type Server struct {
 	port   int      // 0 for a socket
 	bus    int      // port of the cluster's own talk; 0 for a server that is in none
 	extra  []string // more arguments
+	env    []string // more environment
+	clock  string   // file that says what its clock shows; "" for this machine's
 	certs  *Certificates
 	// monitor makes it a Sentinel: the lines of its configuration.
 	monitor []string
@@ -286,7 +288,7 @@ func (s *Server) args() []string {
 
 func (s *Server) tryStart() error {
 	s.output.Reset()
-	proc, err := startProcess(s.path, s.args(), &s.output)
+	proc, err := startProcess(s.path, s.args(), s.env, &s.output)
 	if err != nil {
 		return fmt.Errorf("start %s: %w", s.path, err)
 	}

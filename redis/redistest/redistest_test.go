@@ -2,9 +2,11 @@ package redistest_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
 
 	"github.com/atlhyper/observe/redis/redistest"
@@ -65,5 +67,39 @@ func TestFreezeAndThaw(t *testing.T) {
 	s.Thaw()
 	if err := <-answered; err != nil {
 		t.Errorf("PING after Thaw: %v", err)
+	}
+}
+
+// A server's clock is set while it runs; what waits does not notice, keys expire by it.
+func TestClock(t *testing.T) {
+	t.Parallel()
+	if !redistest.FakeClocks() {
+		t.Skip("no libfaketime: loadtest/faults/setup.sh fetches it")
+	}
+	s := redistest.Start(t, redistest.WithClock(t))
+	c := s.Client(t)
+	near := func(ahead time.Duration) {
+		t.Helper()
+		got, err := c.Time(t.Context()).Result()
+		if off := time.Until(got) - ahead; err != nil || off.Abs() > time.Minute {
+			t.Errorf("the clock is off by %s, %v", off, err)
+		}
+	}
+	near(0)
+	if err := c.Set(t.Context(), "k", "v", 10*time.Minute).Err(); err != nil {
+		t.Fatal(err)
+	}
+	s.SetClock(-time.Hour)
+	near(-time.Hour)
+	if ttl := c.PTTL(t.Context(), "k").Val(); ttl < time.Hour {
+		t.Errorf("a key lives for %s after the clock went back", ttl)
+	}
+	s.SetClock(time.Hour)
+	near(time.Hour)
+	if n := c.Exists(t.Context(), "k").Val(); n != 0 {
+		t.Error("a key outlives its time")
+	}
+	if err := c.BLPop(t.Context(), time.Second, "nothing").Err(); !errors.Is(err, redis.Nil) {
+		t.Errorf("a wait ended with %v", err)
 	}
 }
