@@ -11,6 +11,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/atlhyper/observe/agent"
 	"github.com/atlhyper/observe/cmd/internal/chflags"
 	"github.com/atlhyper/observe/cmd/internal/cli"
 	"github.com/atlhyper/observe/loadtest/demo"
@@ -21,6 +22,7 @@ type commands struct {
 	Doctor doctorCmd `cmd:"" help:"Say whether the telemetry in a ClickHouse is complete: what is there, what every dashboard section is filled with, and what is missing. Exits with 1 when something that is there cannot be read."`
 	Fleet  fleetCmd  `cmd:"" help:"Simulate the agents of many clusters, on made-up telemetry, until Ctrl-C: for load tests of Redis and masters."`
 	Acl    aclCmd    `cmd:"" help:"Print the command that gives the agents of a cluster, or the masters, exactly the rights that they need in Redis."`
+	Forget forgetCmd `cmd:"" help:"Remove a cluster whose agents have stopped from Redis and from the memory of the masters, which else list it for 7 days."`
 }
 
 // demoCmd takes nothing from the environment: what is set there is meant for agents
@@ -45,7 +47,9 @@ func main() {
 }
 
 func options() []kong.Option {
-	return cli.Options("atlhyper", "The operator's tool of AtlHyper Observe.", chflags.Defaults())
+	defaults := chflags.Defaults()
+	defaults["redis"] = agent.DefaultRedis
+	return cli.Options("atlhyper", "The operator's tool of AtlHyper Observe.", defaults)
 }
 
 // Run runs the demo until ctx ends.
