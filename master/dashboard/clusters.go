@@ -18,7 +18,7 @@ import (
 // Cluster is one cluster as the API shows it.
 type Cluster struct {
 	ID       string     `json:"id"`
-	Status   string     `json:"status"` // online, stale or offline
+	Status   string     `json:"status"` // online, stale or offline; unknown: its server of Redis Cluster is away
 	LastSeen model.Time `json:"lastSeen"`
 	Agents   []Agent    `json:"agents"` // by instance
 	Snapshot Snapshot   `json:"snapshot"`
@@ -44,8 +44,8 @@ type Agent struct {
 // Snapshot says whether the sections can be read, and if not, why.
 type Snapshot struct {
 	// State is live; none: nothing was published yet; expired: nothing was published
-	// any more; lost: Redis has lost it, and the next publish brings it back; or
-	// unreadable: this build cannot read it.
+	// any more; lost: Redis has lost it, and the next publish brings it back;
+	// unreadable: this build cannot read it; or unreachable: its server is away.
 	State string `json:"state"`
 	Seq   int64  `json:"seq,omitempty"` // of the last publish
 	// PublishedAt is the last publish; "" when nothing tells of one.
