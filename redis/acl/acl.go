@@ -124,7 +124,9 @@ func Commands(role Role, topology conn.Topology) []string {
 // all that it had.
 func SetUser(cfg Config) ([]string, error) {
 	// Redis compares the pattern of PSUBSCRIBE with those that are granted as text, and
-	// a replica's pattern holds its name; so masters may hear every channel.
+	// a replica's pattern holds its name; so masters may hear every channel. One channel for
+	// each cluster and replica could be granted, but is a subscription for each cluster; one
+	// for all replicas tells each of them what is for others.
 	keys, channels := key.Namespace+"*", "*"
 	switch cfg.Role {
 	case Agent:

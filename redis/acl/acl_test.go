@@ -254,6 +254,28 @@ func TestAgentsAreApart(t *testing.T) {
 	}
 }
 
+// Why masters may hear every channel: a pattern of PSUBSCRIBE is not matched against
+// those that are granted but must be one of them, and a replica's holds its name,
+// which is another one in each life.
+func TestPatternsAreComparedAsText(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	admin := server.Client(t)
+	setUser(t, admin, append(rules(t, acl.Config{Role: acl.Master, User: "master", Password: acl.Hash("master")}),
+		"resetchannels", "&"+key.EventsPattern, "&"+key.RepliesPattern("*")))
+	master := as(t, server.URL(), "master").Normal
+	if err := master.Do(t.Context(), "PSUBSCRIBE", key.RepliesPattern("m1")).Err(); !redis.HasErrorPrefix(err, "NOPERM") {
+		t.Errorf("a replica's pattern: %v; if Redis matches patterns, masters need not hear every channel", err)
+	}
+	subscription := master.PSubscribe(t.Context(), key.EventsPattern)
+	if _, err := subscription.Receive(t.Context()); err != nil {
+		t.Errorf("a pattern that is granted as it is: %v", err)
+	}
+	if err := subscription.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 func mustRefuse(t *testing.T, what string, err error) {
 	t.Helper()
 	var reply redis.Error
