@@ -25,6 +25,7 @@ const (
 	DefaultMaxQueue     = 256
 	DefaultMaxReply     = 16 << 20
 	DefaultCacheBytes   = dashboard.DefaultCacheBytes
+	DefaultMaxStreams   = api.DefaultMaxStreams
 	DefaultDrainTimeout = 35 * time.Second // the longest request and some
 )
 
@@ -65,6 +66,8 @@ type Config struct {
 	// CacheBytes bounds the dashboards that are held in memory, in all encodings. Default
 	// 256 MiB.
 	CacheBytes int64
+	// MaxStreams bounds the event streams that are open on this replica. Default 1,000.
+	MaxStreams int
 
 	// DrainDelay is how long the replica goes on accepting while /readyz already
 	// says that it ends, for load balancers that poll it. Default 0.
@@ -89,6 +92,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.MaxQueue, DefaultMaxQueue)
 	setDefault(&c.MaxReplyBytes, DefaultMaxReply)
 	setDefault(&c.CacheBytes, DefaultCacheBytes)
+	setDefault(&c.MaxStreams, DefaultMaxStreams)
 	setDefault(&c.DrainTimeout, DefaultDrainTimeout)
 	if c.Replica == "" {
 		c.Replica = key.HostInstance("master")
@@ -135,8 +139,8 @@ func (c Config) Validate() error {
 			return fmt.Errorf("%s: %s is not between %s and %s", d.name, d.value, d.low, d.up)
 		}
 	}
-	if c.MaxWaiters < 0 || c.MaxClusterWaiters < 0 || c.MaxQueue < 0 || c.MaxReplyBytes < 0 || c.CacheBytes < 0 {
-		return errors.New("max waiters, max cluster waiters, max queue, max reply bytes and cache bytes must not be negative")
+	if c.MaxWaiters < 0 || c.MaxClusterWaiters < 0 || c.MaxQueue < 0 || c.MaxReplyBytes < 0 || c.CacheBytes < 0 || c.MaxStreams < 0 {
+		return errors.New("max waiters, max cluster waiters, max queue, max reply bytes, cache bytes and max streams must not be negative")
 	}
 	return nil
 }

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/atlhyper/observe/master/api"
+	"github.com/atlhyper/observe/master/compress"
 	"github.com/atlhyper/observe/master/dashboard"
 	"github.com/atlhyper/observe/master/dispatch"
 	"github.com/atlhyper/observe/redis/bus"
@@ -91,8 +92,13 @@ func (m *Master) wire() (err error) {
 	if err != nil {
 		return err
 	}
+	compressor, err := compress.New()
+	if err != nil {
+		return err
+	}
 	m.boards, err = dashboard.New(dashboard.Config{
-		Reader: m.reader, CacheBytes: cfg.CacheBytes, ListNow: m.clients.Now, Metrics: m.metrics, Logger: cfg.Logger,
+		Reader: m.reader, CacheBytes: cfg.CacheBytes, Compressor: compressor, ListNow: m.clients.Now,
+		Metrics: m.metrics, Logger: cfg.Logger,
 	})
 	if err != nil {
 		return err
@@ -111,6 +117,8 @@ func (m *Master) wire() (err error) {
 		MaxRange:     cfg.MaxRange,
 		Timeout:      cfg.Timeout,
 		MaxTimeout:   cfg.MaxTimeout,
+		MaxStreams:   cfg.MaxStreams,
+		Compressor:   compressor,
 		Metrics:      m.metrics,
 		ServeMetrics: promhttp.HandlerFor(m.metrics, promhttp.HandlerOpts{}),
 		Logger:       cfg.Logger,

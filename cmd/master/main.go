@@ -34,6 +34,8 @@ type flags struct {
 
 	CacheBytes int64 `help:"Bytes of dashboards that are held in memory, in all encodings." default:"${cache_bytes}"`
 
+	MaxStreams int `help:"Event streams that may be open on this replica." default:"${max_streams}"`
+
 	DrainDelay   time.Duration `help:"How long to go on accepting at the end, while /readyz already fails." default:"0s"`
 	DrainTimeout time.Duration `help:"How long requests under way may take to finish at the end." default:"${drain_timeout}"`
 
@@ -78,6 +80,7 @@ func run(ctx context.Context, f flags) error {
 		MaxQueue:          f.MaxQueue,
 		MaxReplyBytes:     f.MaxReplyBytes,
 		CacheBytes:        f.CacheBytes,
+		MaxStreams:        f.MaxStreams,
 		DrainDelay:        f.DrainDelay,
 		DrainTimeout:      f.DrainTimeout,
 		Logger:            logger,
@@ -103,6 +106,7 @@ func defaults() kong.Vars {
 		"max_queue":     strconv.Itoa(master.DefaultMaxQueue),
 		"max_reply":     strconv.Itoa(master.DefaultMaxReply),
 		"cache_bytes":   strconv.FormatInt(master.DefaultCacheBytes, 10),
+		"max_streams":   strconv.Itoa(master.DefaultMaxStreams),
 		"drain_timeout": master.DefaultDrainTimeout.String(),
 	}
 }

@@ -82,6 +82,9 @@ type Config struct {
 	// StreamWait is how long a stream's caller may take to read a piece of what it is
 	// sent, before it is dropped; 0 means 10 s.
 	StreamWait time.Duration
+	// Compressor makes the compressed forms of what is no dashboard; nil makes one of
+	// its own.
+	Compressor *compress.Compressor
 	// Metrics gets what the API counts. nil means none.
 	Metrics prometheus.Registerer
 	// ServeMetrics answers /metrics. nil means that there is no such endpoint.
@@ -119,15 +122,17 @@ func New(cfg Config) (*API, error) {
 	case cfg.MaxStreams < 0 || cfg.Heartbeat < 0 || cfg.StreamWait < 0:
 		return nil, errors.New("api: MaxStreams, Heartbeat and StreamWait must not be negative")
 	}
-	compressor, err := compress.New()
-	if err != nil {
-		return nil, fmt.Errorf("api: %w", err)
+	if cfg.Compressor == nil {
+		var err error
+		if cfg.Compressor, err = compress.New(); err != nil {
+			return nil, fmt.Errorf("api: %w", err)
+		}
 	}
 	metrics, err := newMetrics(cfg.Metrics)
 	if err != nil {
 		return nil, fmt.Errorf("api: %w", err)
 	}
-	a := &API{cfg: cfg, log: cfg.Logger, compressor: compressor, metrics: metrics, values: newHeaderValues(), drained: make(chan struct{})}
+	a := &API{cfg: cfg, log: cfg.Logger, compressor: cfg.Compressor, metrics: metrics, values: newHeaderValues(), drained: make(chan struct{})}
 	if err := metric.Register(cfg.Metrics, a.streams.rows()); err != nil {
 		return nil, fmt.Errorf("api: %w", err)
 	}
