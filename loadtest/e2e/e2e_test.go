@@ -62,6 +62,8 @@ func perInstant() []namedTest {
 		{"other ranges", testRanges},
 		{"stock Redis", testStockRedis},
 		{"clusters", testClusters},
+		{"fleet", testFleet},
+		{"stream", testStream},
 	}
 }
 
