@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/atlhyper/observe/loadtest/proc"
@@ -103,7 +104,14 @@ func (c *child) stop() error {
 		return err
 	}
 	c.process.Stop()
-	if err := c.process.Err(); err != nil {
+	err := c.process.Err()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signal() == syscall.SIGTERM {
+			return nil // HAProxy does not take it for a question
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("%w: %s", err, c.output)
 	}
 	return nil

@@ -23,9 +23,9 @@ func (p Plan) steady(ctx context.Context) ([]Table, []bench.Target, error) {
 		Title: fmt.Sprintf("(e) Nobody asks: %d clusters of 6 nodes, 10 services and 15 edges, with an agent each", p.Clusters),
 		Notes: []string{
 			fmt.Sprintf("For each cluster and second, over %d intervals of %s, as the redis-server counts it (INFO): beats, publishes, waiting for commands. For the lines with masters, what one master adds that has been asked for all sections of all clusters and follows them.", steadyIntervals, p.Interval),
-			"memory is that of the process: for each cluster what the master's grew by when all sections of all clusters had been asked for. CPU of agents includes making the values up.",
+			"connections, their KB: of the agents for each cluster, of the master in all, in the memory of the redis-server. memory is that of the process: for each cluster what the master's grew by when all sections of all clusters had been asked for. CPU of agents includes making the values up.",
 		},
-		Columns: []string{"commands/s", "bytes in/s", "bytes out/s", "Redis CPU µs/s", "connections", "process CPU µs/s", "memory KB"},
+		Columns: []string{"commands/s", "bytes in/s", "bytes out/s", "Redis CPU µs/s", "connections", "their KB", "process CPU µs/s", "memory KB"},
 	}
 	for _, state := range []struct {
 		id, what string
@@ -86,6 +86,7 @@ func (p Plan) steadyState(ctx context.Context, t *Table, id, what string, every 
 		return err
 	}
 	alone.clients -= own.clients
+	alone.clientMemory -= own.clientMemory
 	n := float64(p.Clusters)
 	t.add("e/"+id+"/agents", alone.cells(what+": agents", n, "")...)
 
@@ -101,7 +102,9 @@ func (p Plan) steadyState(ctx context.Context, t *Table, id, what string, every 
 		return err
 	}
 	added := idle{counters: with.since(alone.counters), process: with.process}
-	added.clients = (with.clients - own.clients - alone.clients) * n // of the master, not of each cluster
+	// Those of the master are its own, not for each cluster.
+	added.clients = (with.clients - own.clients - alone.clients) * n
+	added.clientMemory = max(0, with.clientMemory-own.clientMemory-alone.clientMemory) * n
 	t.add("e/"+id+"/master", added.cells(what+": a master that follows them adds", n, number(float64(grown)/1000/n))...)
 	return nil
 }
@@ -111,7 +114,7 @@ func (i idle) cells(what string, n float64, memory string) []string {
 	return []string{
 		what,
 		number(i.commands / n), number(i.received / n), number(i.sent / n), number(float64(i.processor.Microseconds()) / n),
-		number(i.clients / n), number(float64(i.process.Microseconds()) / n), memory,
+		number(i.clients / n), number(i.clientMemory / 1000 / n), number(float64(i.process.Microseconds()) / n), memory,
 	}
 }
 
