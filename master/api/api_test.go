@@ -343,7 +343,7 @@ func TestRevalidation(t *testing.T) {
 			continue
 		}
 		h := w.Header()
-		if w.Body.Len() != 0 || h.Get("ETag") != tags[c.enc] || h.Get("Vary") == "" || h.Get("Age") == "" || h.Get("Content-Type") != "" {
+		if w.Body.Len() != 0 || h.Get("ETag") != tags[c.enc] || h.Get("Vary") == "" || h.Get("Age") == "" || h.Get("Cache-Control") != "no-cache" || h.Get("Content-Type") != "" {
 			t.Errorf("%+v: 304 with %d bytes and %v", c, w.Body.Len(), h)
 		}
 	}

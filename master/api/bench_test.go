@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -21,6 +22,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/atlhyper/observe/master/api"
+	"github.com/atlhyper/observe/master/dashboard"
 )
 
 // BenchmarkBesideBare serves a warm dashboard over loopback connections that stay
@@ -230,5 +232,38 @@ func TestWarmDashboardsAllocateAlmostNothing(t *testing.T) {
 		if n := testing.AllocsPerRun(100, func() { a.ServeHTTP(w, r) }); n > 2 {
 			t.Errorf("%s: %v allocations", name, n)
 		}
+	}
+}
+
+// BenchmarkFleet encodes and compresses 1,000 clusters for each request: the list
+// itself is in memory.
+func BenchmarkFleet(b *testing.B) {
+	nodes := int64(6)
+	fleet := dashboard.Fleet{CollectedAt: clock()}
+	for i := range 1000 {
+		fleet.Clusters = append(fleet.Clusters, dashboard.FleetCluster{
+			ID: fmt.Sprintf("prod-%d", i), Status: "online", LastSeen: "2026-03-01T12:00:00.123Z", Nodes: &nodes,
+			Snapshot: dashboard.FleetSnapshot{Snapshot: dashboard.Snapshot{State: "live", Seq: 1772359200123, PublishedAt: "2026-03-01T12:00:00.123Z"}, AgeSeconds: 3.25},
+			Overview: &dashboard.FleetOverview{CollectedAt: "2026-03-01T12:00:00.123Z", AgeSeconds: 3.5, Data: json.RawMessage(fmt.Sprintf(
+				`{"totalServices":%d,"healthyServices":9,"totalRps":123.45,"avgSuccessRate":0.999,"avgP99Ms":87.5,"ingressServices":3,`+
+					`"ingressAvgRps":12.5,"meshServices":8,"meshAvgMtls":0.97,"monitoredNodes":6,"avgCpuPct":41.2,"avgMemPct":63.1,"maxCpuPct":88.8,"maxMemPct":91.7}`, i))},
+		})
+	}
+	backend := &backend{fleet: func(context.Context) (dashboard.Fleet, error) { return fleet, nil }}
+	a, err := api.New(api.Config{
+		Dashboards: backend, Details: backend, Ready: func(context.Context) error { return nil }, Now: clocks, Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, accept := range []string{"identity", "gzip", "zstd"} {
+		b.Run(accept, func(b *testing.B) {
+			r := httptest.NewRequestWithContext(b.Context(), http.MethodGet, "/api/v2/fleet", nil)
+			r.Header.Set("Accept-Encoding", accept)
+			w := &sink{header: make(http.Header)}
+			for b.Loop() {
+				a.ServeHTTP(w, r)
+			}
+		})
 	}
 }

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"os"
@@ -176,9 +175,7 @@ func reasonOf(err error) string {
 		return "drained"
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return "slow"
-	case errors.Is(err, context.Canceled):
-		return "left"
 	default:
-		return "broken"
+		return "left" // or its connection broke, which looks the same
 	}
 }

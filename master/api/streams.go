@@ -9,8 +9,8 @@ import (
 
 // streams counts the event streams of this replica.
 type streams struct {
-	open, refused               atomic.Int64
-	drained, slow, left, broken atomic.Int64 // how they ended
+	open, refused       atomic.Int64
+	drained, slow, left atomic.Int64 // how they ended
 }
 
 // enter takes a place; the error is queue_full.
@@ -29,7 +29,7 @@ func (s *streams) leave() { s.open.Add(-1) }
 func (s *streams) ended(err error) { s.byReason()[reasonOf(err)].Add(1) }
 
 func (s *streams) byReason() map[string]*atomic.Int64 {
-	return map[string]*atomic.Int64{"drained": &s.drained, "slow": &s.slow, "left": &s.left, "broken": &s.broken}
+	return map[string]*atomic.Int64{"drained": &s.drained, "slow": &s.slow, "left": &s.left}
 }
 
 func (s *streams) rows() []metric.Row {
