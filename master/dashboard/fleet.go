@@ -37,7 +37,7 @@ type Fleet struct {
 // FleetCluster is one cluster at a glance.
 type FleetCluster struct {
 	ID       string        `json:"id"`
-	Status   string        `json:"status"` // as in Cluster
+	Status   string        `json:"status"` // as in Cluster; unknown while Redis cannot be asked about it
 	LastSeen model.Time    `json:"lastSeen"`
 	Snapshot FleetSnapshot `json:"snapshot"`
 	// Overview is the section otel.overview; null when there is none.
@@ -75,6 +75,7 @@ type fleetList struct {
 	asked    instant                // when it was asked for
 	tried    instant                // when that was tried last
 	away     error                  // why that failed
+	reached  bool                   // Redis answered about some of the clusters
 	at       time.Time              // Redis's clock at asked
 }
 
@@ -99,7 +100,7 @@ func (s *Service) Fleet(ctx context.Context) (Fleet, error) {
 		now = s.now()
 	}
 	stale := list.away != nil && now.sub(list.asked) > freshFor
-	if stale && (list.asked == 0 || now.sub(list.asked) > fleetOld) {
+	if stale && !list.reached && now.sub(list.asked) > fleetOld {
 		return Fleet{}, list.away
 	}
 	all := Fleet{Clusters: make([]FleetCluster, len(list.clusters)), CollectedAt: list.at, Stale: stale}
@@ -190,43 +191,68 @@ func (s *Service) followFleet(ctx context.Context) error {
 }
 
 // readFleet reads the list, and what is shown of clusters that are new on it. The
-// error says why, when there was no list before.
+// error says why, when there is nothing to show.
 func (s *Service) readFleet(ctx context.Context) (*fleetList, error) {
 	before := s.fleet.list.Load()
 	next := &fleetList{asked: s.now(), at: s.cfg.ListNow()}
-	next.tried = next.asked
 	listed, err := read(ctx, s.cfg.ReadTimeout, s.reader.Listed)
-	switch {
-	case err == nil:
-		s.followAll(ctx, slices.Sorted(maps.Keys(listed)))
-		next.clusters = s.judgeAll(listed)
-	case before == nil || ctx.Err() != nil:
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	if err != nil {
+		if listed == nil {
+			listed = make(map[key.Cluster]time.Time)
+		}
+		next.asked, next.away = 0, err
+		if before != nil {
+			next.asked, next.at = before.asked, before.at
+			for i := range before.clusters {
+				id := before.clusters[i].ID
+				listed[id] = listed[id] // also without it, it was there
+			}
+		}
+	}
+	s.followAll(ctx, slices.Sorted(maps.Keys(listed)))
+	next.tried = s.now()
+	s.judgeAll(next, listed)
+	if err != nil && !next.reached && next.tried.sub(next.asked) > fleetOld {
 		return nil, err
-	default:
-		*next = *before
-		next.tried, next.away = s.now(), err
 	}
 	s.fleet.list.Store(next)
 	return next, nil
 }
 
-// judgeAll is what the list and the checks say of the clusters, by id.
-func (s *Service) judgeAll(listed map[key.Cluster]time.Time) []snapshot.ClusterInfo {
-	all := make([]snapshot.ClusterInfo, 0, len(listed))
+// judgeAll fills in what the list and the checks say of the clusters.
+func (s *Service) judgeAll(next *fleetList, listed map[key.Cluster]time.Time) {
+	next.clusters = make([]snapshot.ClusterInfo, 0, len(listed))
 	for _, id := range slices.Sorted(maps.Keys(listed)) {
-		info := snapshot.ClusterInfo{ID: id}
-		if e := s.cache.entry(id); e != nil {
-			e.mu.Lock()
-			if e.asked != 0 {
-				info = e.info
+		info, reached := s.lastInfo(id)
+		next.reached = next.reached || reached
+		known := true
+		if reached {
+			info, known = s.reader.Judge(info, listed[id])
+		} else {
+			info.Status, info.State = snapshot.Unknown, snapshot.SnapshotUnreachable
+			if info.LastSeen.IsZero() {
+				info.LastSeen = listed[id]
 			}
-			e.mu.Unlock()
 		}
-		if info, known := s.reader.Judge(info, listed[id]); known {
-			all = append(all, info)
+		if known {
+			next.clusters = append(next.clusters, info)
 		}
 	}
-	return all
+}
+
+// lastInfo is what the last check of a cluster said, and whether it worked.
+func (s *Service) lastInfo(id key.Cluster) (info snapshot.ClusterInfo, reached bool) {
+	e := s.cache.entry(id)
+	if e == nil {
+		return snapshot.ClusterInfo{ID: id}, false
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	info, info.ID = e.info, id
+	return info, e.asked != 0 && (e.away == nil || s.now().sub(e.asked) <= freshFor)
 }
 
 // followAll has the fleet's sections of all clusters held, and asks about those that

@@ -168,7 +168,7 @@ func TestFleetWithoutRedis(t *testing.T) {
 	redistest.Eventually(t, "it says that Redis is away", func() bool {
 		fleet, byID := glances(t, r)
 		c := byID[string(cluster)]
-		return fleet.Stale && strings.Contains(fleet.Error, " since ") && c.Overview != nil && c.Overview.Stale && c.Overview.Error != ""
+		return fleet.Stale && strings.Contains(fleet.Error, " since ") && c.Status == "unknown" && c.Overview != nil && c.Overview.Stale && c.Overview.Error != ""
 	})
 	r.pass(2 * time.Minute)
 	if _, err := r.Fleet(t.Context()); !fault.Is(err, fault.StoreUnavailable) {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/atlhyper/observe/master/dashboard"
 	"github.com/atlhyper/observe/redis/key"
 	"github.com/atlhyper/observe/redis/snapshot"
 	"github.com/atlhyper/observe/shared/codec"
@@ -59,14 +60,15 @@ func TestAnAgentThatLeftIsSaid(t *testing.T) {
 	if err != nil || c.Status != "stale" || c.Snapshot.State != "lost" || c.Snapshot.PublishedAt == "" {
 		t.Errorf("cluster %+v, %v", c, err)
 	}
-	// One that only the list of clusters knows expired when it was last seen.
+	// One that only the list of clusters knows, and no replica remembers, expired when it
+	// was last seen.
 	if err := h.redis.Client(t).Del(t.Context(), cluster.Agents()).Err(); err != nil {
 		t.Fatal(err)
 	}
 	if err := h.putListed(t, time.Now().Add(-time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	c, err = h.service.Cluster(t.Context(), cluster)
+	c, err = newService(t, dashboard.Config{Reader: snapshot.NewReader(h.clients, snapshot.ReaderConfig{})}).Cluster(t.Context(), cluster)
 	if err != nil || c.Status != "offline" || c.Snapshot.State != "expired" || c.Snapshot.ExpiredAt == "" || c.Snapshot.ExpiredAt != c.LastSeen {
 		t.Errorf("cluster %+v, %v", c, err)
 	}

@@ -10,7 +10,7 @@ import (
 
 // Listed returns the clusters that Clusters would read, and when the list says that
 // each was seen, on its clock; zero for those that this process remembers while Redis
-// has lost them. Errors: store_unavailable.
+// has lost them, or, beside an error, cannot be asked. Errors: store_unavailable.
 func (r *Reader) Listed(ctx context.Context) (map[key.Cluster]time.Time, error) {
 	listed, err := r.readList(ctx)
 	all := make(map[key.Cluster]time.Time, len(listed))
@@ -18,10 +18,7 @@ func (r *Reader) Listed(ctx context.Context) (map[key.Cluster]time.Time, error) 
 		all[c] = time.Time{}
 	}
 	maps.Copy(all, listed)
-	if len(all) == 0 && err != nil {
-		return nil, err
-	}
-	return all, nil
+	return all, err
 }
 
 // Judge completes the Info of a View by what Listed says of the cluster. It tells

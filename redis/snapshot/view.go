@@ -122,6 +122,11 @@ func (r *Reader) view(ctx context.Context, v *View, a Ask, answer any) {
 		r.readSections(v, a, head, sections)
 	}
 	v.Info.judge(v.Now)
+	if published := v.Info.PublishedAt; v.Present() && !published.After(v.Now.Add(key.BeatExpiry)) {
+		// When Redis has it no more, it is known whether it was lost or has expired.
+		at := clock.Local(published)
+		r.memory.note(a.Cluster, sighting{seen: at, published: at, ttl: v.ExpiresAt.Sub(published)})
+	}
 }
 
 // readHead reads what the answer says of the whole snapshot.
