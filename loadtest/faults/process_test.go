@@ -13,6 +13,7 @@ import (
 	"github.com/atlhyper/observe/loadtest/fleet"
 	"github.com/atlhyper/observe/loadtest/proc"
 	"github.com/atlhyper/observe/loadtest/verify"
+	"github.com/atlhyper/observe/redis/key"
 	"github.com/atlhyper/observe/redis/redistest"
 )
 
@@ -108,11 +109,52 @@ func twin(t *testing.T, timeout time.Duration) (*stack, *program) {
 func lone(t *testing.T) (*stack, *program) {
 	t.Helper()
 	server := redistest.Start(t)
-	p := start(t, "atlhyper", "fleet", "--redis", server.URL(), "--prefix", "lone", "--clusters", "1", "--interval", interval.String())
-	world := fleet.World{Cluster: "lone-0", Nodes: 6, Services: 12, ChangeEvery: 3, Items: 20, Interval: interval} // atlhyper fleet's
-	s := newStack(t, plan{redisURL: server.URL(), world: world}, server.Client(t))
+	p := startAgent(t, server, "lone")
+	s := newStack(t, plan{redisURL: server.URL(), world: worldOf(t, "lone")}, server.Client(t))
 	s.processes++
 	return s, p
+}
+
+// startAgent is an agent of the cluster <prefix>-0 in a process of its own.
+func startAgent(t *testing.T, server *redistest.Server, prefix string) *program {
+	t.Helper()
+	return start(t, "atlhyper", "fleet", "--redis", server.URL(), "--prefix", prefix, "--clusters", "1", "--interval", interval.String())
+}
+
+// worldOf is what that cluster shows.
+func worldOf(t *testing.T, prefix string) fleet.World {
+	t.Helper()
+	f, err := fleet.New(fleet.Config{Redis: "redis://127.0.0.1:1", Prefix: prefix, Clusters: 1, Interval: interval}) // never run
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f.World(f.Clusters()[0])
+}
+
+// pair is a stack with one more cluster, whose two agents are processes of their own;
+// replace ends one of them by a signal and waits until it is there again.
+func pair(t *testing.T) (s *stack, replace func(n int, by syscall.Signal)) {
+	t.Helper()
+	server := redistest.Start(t)
+	admin := server.Client(t)
+	agents := []*program{startAgent(t, server, "pair"), startAgent(t, server, "pair")}
+	s = newStack(t, plan{redisURL: server.URL(), world: worldOf(t, "pair"), verify: verify.Config{Timeout: 30 * time.Second, Details: 20, Dashboards: 10}}, admin)
+	s.processes += 2
+	beats := key.Cluster("pair-0").Agents()
+	return s, func(n int, by syscall.Signal) {
+		agents[n].signal(by)
+		<-agents[n].proc.Done()
+		before := admin.HGetAll(t.Context(), beats).Val()
+		agents[n].start()
+		redistest.Eventually(t, "the agent is there again, under another name", func() bool {
+			for instance := range admin.HGetAll(t.Context(), beats).Val() {
+				if _, known := before[instance]; !known {
+					return true
+				}
+			}
+			return false
+		})
+	}
 }
 
 func processFaults() []experiment {
@@ -157,6 +199,21 @@ func processFaults() []experiment {
 				p.start()
 			}
 		}},
+		{
+			fault: "the two agents of a cluster killed or ended (SIGTERM) in turn, every 3 s for 40 s, and started again",
+			note:  "One cluster of four has it. Details had 30 s here", check: allAnswered,
+			setup: func(t *testing.T) (*stack, func()) {
+				s, replace := pair(t)
+				return s, func() {
+					end := time.Now().Add(40 * time.Second)
+					for n := 0; time.Now().Before(end); n++ {
+						// Each of them is killed, and each is ended, in every four.
+						replace(n%2, []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM, syscall.SIGTERM, syscall.SIGKILL}[n%4])
+						s.hold(3 * time.Second)
+					}
+				}
+			},
+		},
 		{fault: "an agent frozen for 30 s while it runs queries and publishes; another one of its cluster is there", setup: func(t *testing.T) (*stack, func()) {
 			s, p := twin(t, 30*time.Second)
 			return s, func() {

@@ -176,6 +176,12 @@ type usage struct {
 // ofCommands are the keys that commands leave behind for a while.
 var ofCommands = regexp.MustCompile(`^atlhyper:\{[^}]*\}:(answered|result|reply|claimed|commands)(:|$)`)
 
+// barred tells whether a key holds no commands but bars the claimed list of an agent
+// that left.
+func barred(ctx context.Context, admin *redis.Client, name string) bool {
+	return strings.Contains(name, ":claimed:") && admin.Type(ctx, name).Val() == "string"
+}
+
 // listens is in the line of CLIENT LIST of a subscribed connection.
 var listens = regexp.MustCompile(` flags=\w*P`)
 
@@ -200,6 +206,7 @@ func (s *stack) usage(ctx context.Context) (u usage, err error) {
 			switch {
 			case !ofCommands.MatchString(name):
 				u.keys++
+			case barred(ctx, admin, name):
 			case !s.setBack || admin.PTTL(ctx, name).Val() < time.Hour/2:
 				u.open++
 			}
