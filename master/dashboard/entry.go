@@ -102,7 +102,7 @@ func (e *entry) judge(h *held, now instant) verdict {
 		if h == nil || !h.there || now >= h.until {
 			return verdict{kind: none, err: e.away}
 		}
-		return verdict{kind: serve, say: saying{e.info.Status, true, e.since}, until: min(h.until, e.tried.add(retried))}
+		return verdict{kind: serve, say: saying{snapshot.Unknown, true, e.since}, until: min(h.until, e.tried.add(retried))}
 	}
 	if h == nil {
 		return verdict{kind: check}

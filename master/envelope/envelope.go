@@ -29,9 +29,9 @@ type Meta struct {
 	// Stale is true when the last collection failed or is over 3 intervals old.
 	Stale bool   `json:"stale"`
 	Error string `json:"error,omitempty"` // why, when stale
-	// ClusterStatus is online, stale or offline, as the list of clusters says it; ""
-	// where the answer is not of the snapshot. Data of a cluster that is offline
-	// may be fresh still: its agent left a moment ago.
+	// ClusterStatus is online, stale or offline, as the list of clusters says it, or
+	// unknown while Redis cannot be asked; "" where the answer is not of the snapshot.
+	// Data of a cluster that is offline may be fresh still: its agent left a moment ago.
 	ClusterStatus string `json:"clusterStatus,omitempty"`
 	*Detail
 }
