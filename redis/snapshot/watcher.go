@@ -69,6 +69,7 @@ type Watcher struct {
 // line is one cluster: the question that is under way, and the next one.
 type line struct {
 	asking bool
+	urgent bool          // it stands in that queue
 	next   chan struct{} // closed when the next question is answered; nil: nobody wants one
 }
 
@@ -160,9 +161,10 @@ func (w *Watcher) ask(ctx context.Context, urgent bool, clusters ...key.Cluster)
 		done[i] = l.next
 		switch {
 		case l.asking: // it is queued when it was answered
-		case urgent:
+		case urgent && !l.urgent:
+			l.urgent = true
 			w.urgent = append(w.urgent, c)
-		case fresh:
+		case fresh && !urgent:
 			w.routine = append(w.routine, c)
 		}
 	}
@@ -210,7 +212,7 @@ func (w *Watcher) pick(n int) []job {
 				continue
 			}
 			batch = append(batch, job{c, l.next})
-			l.asking, l.next = true, nil
+			l.asking, l.urgent, l.next = true, false, nil
 		}
 		if len(*queue) == 0 {
 			*queue = nil // and the room of what was taken off
@@ -277,6 +279,7 @@ func (w *Watcher) answered(j job) {
 	if l.next == nil {
 		delete(w.lines, j.cluster)
 	} else {
+		l.urgent = true
 		w.urgent = append(w.urgent, j.cluster)
 	}
 }
