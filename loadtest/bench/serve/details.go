@@ -51,9 +51,9 @@ func (p Plan) details(ctx context.Context) (_ []Table, _ []bench.Target, err err
 			"HTTP: to a master, over Redis to the agent of the cluster and back; each request asks for other words, so that none is shared with another and all are run.",
 			fmt.Sprintf("BLPOP: the floor, the same redis-server and driver: RPUSH of a command of %d bytes, BLPOP by another process, RPUSH of a reply of %d bytes, BLPOP; each caller has its own two lists and two connections. The lengths are those of the HTTP requests' commands and replies.", s.commandBytes, s.replyBytes),
 			"polling: the same, but the other process looks at the list each 100 ms.",
-			"CPU: microseconds for each request, of the processes (all but the redis-server), the redis-server and the client.",
+			"CPU: microseconds for each request, of the master, of who answers (the agent, with what it makes up, or the process of the bare commands), of the redis-server and of the client.",
 		},
-		Columns: []string{"requests/s", "p50 ms", "p99 ms", "CPU processes", "Redis", "client", "/ BLPOP: p50", "p99"},
+		Columns: []string{"requests/s", "p50 ms", "p99 ms", "CPU master", "agent", "Redis", "client", "/ BLPOP: p50", "p99"},
 	}
 	var targets []bench.Target
 	for _, n := range p.InFlight {
@@ -213,7 +213,7 @@ func detailRows(t *Table, inFlight int, rounds map[string][]sample) []bench.Targ
 		cells := []string{
 			fmt.Sprintf("%d in flight: %s", inFlight, way.what),
 			number(over(own, sample.perSecond)), number(over(own, sample.p50)), number(over(own, sample.p99)),
-			number(over(own, serversPerCall)), number(over(own, redisPerCall)), number(over(own, sample.clientPerCall)),
+			master(own), number(over(own, answererPerCall)), number(over(own, redisPerCall)), number(over(own, sample.clientPerCall)),
 		}
 		if way.id != "blpop" {
 			cells = append(cells, number(ratio(own, floor, sample.p50)), number(ratio(own, floor, sample.p99)))
@@ -228,4 +228,15 @@ func detailRows(t *Table, inFlight int, rounds map[string][]sample) []bench.Targ
 		return []bench.Target{{Name: id + "p99 of HTTP, ms, 50 in flight", Value: over(rounds["http"], sample.p99), Limit: 10}}
 	}
 	return nil
+}
+
+// answererPerCall is the processor time of the last process before the redis-server.
+func answererPerCall(s sample) float64 { return s.perCall(len(s.used) - 2) }
+
+// master is the processor time of the master, where there is one.
+func master(rounds []sample) string {
+	if len(rounds[0].used) < 3 {
+		return "-"
+	}
+	return number(over(rounds, func(s sample) float64 { return s.perCall(0) }))
 }

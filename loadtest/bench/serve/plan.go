@@ -38,6 +38,9 @@ type Plan struct {
 	Clusters int
 	// Interval is between two publishes of an agent.
 	Interval time.Duration
+	// Intervals is how many of them long it is counted what clusters cost that nobody
+	// asks for.
+	Intervals int
 	// Parts are those to measure, of Parts().
 	Parts []string
 	// Progress is told what is measured now. Required.

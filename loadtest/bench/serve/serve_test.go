@@ -24,7 +24,8 @@ var (
 	connections = flag.String("connections", "1,16", "numbers of callers of dashboards, separated by commas")
 	inFlight    = flag.String("in-flight", "1,4", "numbers of callers of details, separated by commas")
 	clusters    = flag.Int("clusters", 2, "clusters where costs of each cluster are counted")
-	interval    = flag.Duration("interval", time.Second, "between two publishes of an agent")
+	interval    = flag.Duration("interval", 2*time.Second, "between two publishes of an agent")
+	intervals   = flag.Int("intervals", 1, "how many of them long it is counted what clusters cost that nobody asks for")
 	parts       = flag.String("parts", strings.Join(Parts(), ","), "what to measure, separated by commas")
 	binary      = flag.String("master", "", "the product's binary; without it masters run in processes of the test")
 	profile     = flag.String("profile", "", "directory for profiles of the masters, which then run in processes of the test")
@@ -63,7 +64,7 @@ func TestServe(t *testing.T) {
 	p := Plan{
 		Redis: redistest.Start(t).URL(), Spare: redistest.Start(t).URL(), Master: *binary, Dir: t.TempDir(), Profile: *profile,
 		Rounds: *rounds, Length: *duration, Nodes: numbers(t, *nodes), Connections: numbers(t, *connections), InFlight: numbers(t, *inFlight),
-		Clusters: *clusters, Interval: *interval, Parts: strings.Split(*parts, ","), Progress: lines{t},
+		Clusters: *clusters, Interval: *interval, Intervals: *intervals, Parts: strings.Split(*parts, ","), Progress: lines{t},
 	}
 	for _, part := range p.Parts {
 		if !slices.Contains(Parts(), part) {

@@ -12,17 +12,13 @@ import (
 	"github.com/atlhyper/observe/redis/key"
 )
 
-// steadyIntervals is how many intervals long it is counted what a service costs that
-// nobody asks anything.
-const steadyIntervals = 2
-
 // steady counts what agents and masters cost while nobody asks: what the number of
 // clusters alone demands.
 func (p Plan) steady(ctx context.Context) ([]Table, []bench.Target, error) {
 	t := Table{
 		Title: fmt.Sprintf("(e) Nobody asks: %d clusters of 6 nodes, 10 services and 15 edges, with an agent each", p.Clusters),
 		Notes: []string{
-			fmt.Sprintf("For each cluster and second, over %d intervals of %s, as the redis-server counts it (INFO): beats, publishes, waiting for commands. For the lines with masters, what one master adds that has been asked for all sections of all clusters and follows them.", steadyIntervals, p.Interval),
+			fmt.Sprintf("For each cluster and second, over %d intervals of %s each time, as the redis-server counts it (INFO): beats, publishes, waiting for commands. For the lines with masters, what one master adds that has been asked for all sections of all clusters and follows them.", p.Intervals, p.Interval),
 			"connections, their KB: of the agents for each cluster, of the master in all, in the memory of the redis-server. memory is that of the process: for each cluster what the master's grew by when all sections of all clusters had been asked for. CPU of agents includes making the values up.",
 		},
 		Columns: []string{"commands/s", "bytes in/s", "bytes out/s", "Redis CPU µs/s", "connections", "their KB", "process CPU µs/s", "memory KB"},
@@ -136,7 +132,7 @@ func (s *steadyStage) published(ctx context.Context) error {
 
 // watch counts over some intervals, a second's share.
 func (s *steadyStage) watch(ctx context.Context, c *child) (idle, error) {
-	length := steadyIntervals * s.plan.Interval
+	length := time.Duration(s.plan.Intervals) * s.plan.Interval
 	before, err := proc.ProcessorTime(c.pid)
 	if err != nil {
 		return idle{}, err
