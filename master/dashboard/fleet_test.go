@@ -239,9 +239,25 @@ func BenchmarkFleet(b *testing.B) {
 	b.Run("check", func(b *testing.B) {
 		r := newReplica(b, server, idle)
 		answer(b.Context(), r.Service)
+		before := scriptTime(b, server)
 		for b.Loop() {
 			r.pass(3 * time.Second)
 			answer(b.Context(), r.Service)
 		}
+		b.ReportMetric(float64((scriptTime(b, server)-before).Nanoseconds())/float64(b.N)/n, "redis-ns/cluster")
 	})
+}
+
+// scriptTime is what scripts took of the server so far.
+func scriptTime(b *testing.B, server *redistest.Server) time.Duration {
+	b.Helper()
+	stats, err := server.Client(b).InfoMap(b.Context(), "commandstats").Result()
+	if err != nil {
+		b.Fatal(err)
+	}
+	var calls, micros int64
+	if _, err := fmt.Sscanf(stats["Commandstats"]["cmdstat_evalsha"], "calls=%d,usec=%d", &calls, &micros); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(micros) * time.Microsecond
 }
