@@ -213,7 +213,7 @@ func detailRows(t *Table, inFlight int, rounds map[string][]sample) []bench.Targ
 		cells := []string{
 			fmt.Sprintf("%d in flight: %s", inFlight, way.what),
 			number(over(own, sample.perSecond)), number(over(own, sample.p50)), number(over(own, sample.p99)),
-			master(own), number(over(own, answererPerCall)), number(over(own, redisPerCall)), number(over(own, sample.clientPerCall)),
+			masterPerCall(own), number(over(own, answererPerCall)), number(over(own, redisPerCall)), number(over(own, sample.clientPerCall)),
 		}
 		if way.id != "blpop" {
 			cells = append(cells, number(ratio(own, floor, sample.p50)), number(ratio(own, floor, sample.p99)))
@@ -233,8 +233,8 @@ func detailRows(t *Table, inFlight int, rounds map[string][]sample) []bench.Targ
 // answererPerCall is the processor time of the last process before the redis-server.
 func answererPerCall(s sample) float64 { return s.perCall(len(s.used) - 2) }
 
-// master is the processor time of the master, where there is one.
-func master(rounds []sample) string {
+// masterPerCall is the processor time of the master, where there is one.
+func masterPerCall(rounds []sample) string {
 	if len(rounds[0].used) < 3 {
 		return "-"
 	}
