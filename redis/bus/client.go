@@ -232,6 +232,9 @@ type ask struct {
 	// fetching is true while the reply is read: a sweep does not read a large one
 	// again that is still on its way.
 	fetching atomic.Bool
+	// announced is true when the reply was announced after the last read of it began,
+	// which may have been too early: done has it read again.
+	announced atomic.Bool
 }
 
 type outcome struct {

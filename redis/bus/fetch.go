@@ -75,6 +75,9 @@ return {#raw, raw}
 // that were read before. Long ones are left to runLarge.
 func (f *fetcher) fetch(ctx context.Context, batch []*ask, sweep bool) error {
 	batch = slices.DeleteFunc(slices.Clone(batch), func(a *ask) bool { return !a.fetching.CompareAndSwap(false, true) })
+	for _, a := range batch {
+		a.announced.Store(false)
+	}
 	f.mu.Lock()
 	spent := f.spent
 	f.spent = nil
@@ -122,10 +125,18 @@ func (f *fetcher) reserve(ctx context.Context, bytes int) (release func(), err e
 	}, nil
 }
 
-// done says that the asks' replies may be looked for again.
+// done says that the asks' replies may be looked for again, which is at once when
+// one was announced while it was looked for.
 func (f *fetcher) done(asks ...*ask) {
 	for _, a := range asks {
 		a.fetching.Store(false)
+		if !a.announced.Load() {
+			continue
+		}
+		select {
+		case f.there <- a:
+		default: // full; the sweep finds it
+		}
 	}
 }
 
@@ -214,6 +225,7 @@ func (f *fetcher) deliver(a *ask, o outcome) {
 	f.mu.Lock()
 	f.spend(a.cluster.Reply(a.id))
 	f.mu.Unlock()
+	a.announced.Store(false)
 	select {
 	case a.got <- o:
 	default: // it has one already

@@ -98,6 +98,7 @@ func (f *fetcher) announce(ctx context.Context, cluster key.Cluster, id string) 
 	if a == nil || a.cluster != cluster {
 		return
 	}
+	a.announced.Store(true)
 	select {
 	case f.there <- a:
 	case <-ctx.Done():
