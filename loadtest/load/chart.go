@@ -177,10 +177,10 @@ func (c chart) drawRate(b *strings.Builder) {
 	}
 }
 
-// nice is the next number of the form 1, 2, 4, 6 or 8 times a power of ten.
+// nice is the next number of the form 1, 2 or 5 times a power of ten.
 func nice(most float64) float64 {
 	power := math.Pow(10, math.Floor(math.Log10(most)))
-	for _, n := range []float64{1, 2, 4, 6, 8} {
+	for _, n := range []float64{1, 2, 5} {
 		if n*power >= most {
 			return n * power
 		}

@@ -47,7 +47,7 @@ func (r result) failed() (failed []threshold) {
 func (s *stack) runScript(ctx context.Context, sc script) (r result, err error) {
 	raw := filepath.Join(s.cfg.Raw, sc.name)
 	csv, summary := raw+".csv", raw+".json"
-	r = result{script: sc, began: time.Now()}
+	r = result{script: sc, began: time.Now(), used: map[string]time.Duration{}}
 	before := s.usage()
 	p, err := proc.Start(proc.Spec{
 		Name: sc.name, Path: s.cfg.K6, Env: s.environment(), Output: s.cfg.Output, Grace: 20 * time.Second,
@@ -64,9 +64,8 @@ func (s *stack) runScript(ctx context.Context, sc script) (r result, err error) 
 		return r, err
 	}
 	r.lasted = time.Since(r.began)
-	r.used = s.usage()
-	for kind := range r.used {
-		r.used[kind] = max(r.used[kind]-before[kind], 0) // less than before: one of them ended
+	for kind, used := range s.usage() {
+		r.used[kind] = used - before[kind]
 	}
 	if err := exitError(p.Err()); err != nil {
 		return r, fmt.Errorf("load: %s: k6: %w", sc.name, err)
@@ -76,25 +75,31 @@ func (s *stack) runScript(ctx context.Context, sc script) (r result, err error) 
 
 // follow lets the script's events happen until k6 ends.
 func (s *stack) follow(ctx context.Context, p *proc.Process, r *result) error {
-	for _, e := range append(slices.Clone(r.script.events), event{at: 1e6}) {
-		due := time.NewTimer(time.Until(r.began.Add(e.moment(s.cfg.Duration))))
-		defer due.Stop()
+	ticker := time.NewTicker(min(time.Second, s.cfg.Duration/100))
+	defer ticker.Stop()
+	ahead := r.script.events
+	for {
 		select {
-		case <-due.C:
 		case <-p.Done():
 			return nil
 		case err := <-s.broken:
 			return err
 		case <-ctx.Done():
 			return ctx.Err()
+		case <-ticker.C:
 		}
+		r.used["k6"] = max(r.used["k6"], processorTime(p.PID())) // gone when it has ended
+		if len(ahead) == 0 || time.Since(r.began) < ahead[0].moment(s.cfg.Duration) {
+			continue
+		}
+		e := ahead[0]
+		ahead = ahead[1:]
 		r.happened = append(r.happened, happening{e.label, time.Now()})
 		s.say("%s: %s", r.script.name, e.label)
 		if err := e.do(s, e.master); err != nil {
 			return err
 		}
 	}
-	return nil
 }
 
 // exitError is nil for a run that went to its end, whatever its thresholds say.

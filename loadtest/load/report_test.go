@@ -107,8 +107,8 @@ func TestReport(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"| mixed | dashboards |", "| failover | dashboards |", "`rate<0.001` | 0.50 | **crossed** |", "`rate>0.9` | 1 | held |",
-		"(page/failover.svg)", "| overview |", "7 simulated clusters", "| failover | 20 |",
+		"| mixed | dashboards |", "| failover | dashboards |", "| `http_req_failed` | `rate<0.001`: **0.50** | **crossed** |", "| `checks` | `rate>0.9`: 1 | held |",
+		"(page/failover.svg)", "| overview |", "7 simulated clusters", "| failover | 20 |", "for 15 s.",
 	} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("the report does not say %q:\n%s", want, text)

@@ -40,6 +40,8 @@ type part struct {
 	kind    string // as the report calls it
 	process *proc.Process
 	ended   bool // on purpose
+	// used is its processor time when it was told to end.
+	used time.Duration
 }
 
 func newStack(cfg Config, dir string) (*stack, error) {

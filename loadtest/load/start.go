@@ -95,6 +95,7 @@ func (s *stack) signal(i int, signal syscall.Signal) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.masters[i].ended = true
+	s.masters[i].used = processorTime(s.masters[i].process.PID())
 	if err := syscall.Kill(s.masters[i].process.PID(), signal); err != nil {
 		return fmt.Errorf("load: master %d: %w", i, err)
 	}

@@ -12,14 +12,18 @@ import (
 // every platform that Go runs Linux on.
 const ticksPerSecond = 100
 
-// processorTime is what a process used so far, user and system. Only Linux tells it
-// this way; an error elsewhere, or when the process is gone.
-func processorTime(pid int) (time.Duration, error) {
+// processorTime is what a process used so far, user and system; 0 when it is gone,
+// and where there is no /proc: then the report goes without.
+func processorTime(pid int) time.Duration {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
-		return 0, fmt.Errorf("load: processor time: %w", err)
+		return 0
 	}
-	return parseStat(string(text))
+	used, err := parseStat(string(text))
+	if err != nil {
+		return 0
+	}
+	return used
 }
 
 // parseStat takes fields 14 and 15, utime and stime, of proc(5)'s stat. The second
@@ -42,15 +46,15 @@ func parseStat(text string) (time.Duration, error) {
 	return time.Duration(sum) * time.Second / ticksPerSecond, nil
 }
 
-// usage sums the processor time of each kind of part that runs now.
+// usage sums the processor time of each kind of part so far. That of one which ended
+// is what it had when it was told to.
 func (s *stack) usage() map[string]time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	used := map[string]time.Duration{}
 	for _, p := range s.parts {
-		if t, err := processorTime(p.process.PID()); err == nil { // one that ended is left out
-			used[p.kind] += t
-		}
+		p.used = max(p.used, processorTime(p.process.PID()))
+		used[p.kind] += p.used
 	}
 	return used
 }
