@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -102,9 +103,13 @@ func TestLateClaimsOfOneThatLeft(t *testing.T) {
 			if ttl := r.admin.PTTL(t.Context(), cluster.Claimed("a1")).Val(); ttl <= 0 {
 				t.Errorf("what bars the list lives for %s", ttl)
 			}
-			// Another agent that knew it takes nothing back of it, and the next one answers.
+			// The next agent takes it, and nothing back of the one that left.
+			r.oldBeat("a1", time.Minute)
 			_, _ = r.agent(bus.ServerConfig{Instance: "a2", Handle: echo})
 			redistest.Eventually(t, "the next agent answers", func() bool { return len(r.list(cluster.Reply("c1"))) == 1 })
+			if kind := r.admin.Type(t.Context(), cluster.Claimed("a1")).Val(); kind != "string" {
+				t.Errorf("the claimed list of one that left is now a %s", kind)
+			}
 		})
 	}
 }

@@ -90,9 +90,11 @@ const reclaimLua = `
 local value = redis.call('HGET', KEYS[1], ARGV[1])
 if not value and ARGV[5] ~= '1' then return {0} end
 if value and beat_live(value, now_ms(), tonumber(ARGV[2])) then return {0} end
-if redis.call('TYPE', KEYS[2])['ok'] ~= 'list' then return {0} end
 local moved = 0
-while moved < tonumber(ARGV[3]) and redis.call('LMOVE', KEYS[2], KEYS[3], 'RIGHT', 'LEFT') do
+while moved < tonumber(ARGV[3]) do
+  local raw = redis.pcall('LMOVE', KEYS[2], KEYS[3], 'RIGHT', 'LEFT')
+  if type(raw) == 'table' and not string.find(raw.err, 'WRONGTYPE', 1, true) then return raw end
+  if type(raw) ~= 'string' then break end
   moved = moved + 1
 end
 if moved > 0 then redis.call('PEXPIRE', KEYS[3], math.max(redis.call('PTTL', KEYS[3]), tonumber(ARGV[4]))) end
