@@ -94,7 +94,7 @@ func grants() []grant {
 		{why: "scripts, by digest or in full", commands: "evalsha eval"},
 		{why: "the map of slots", commands: "cluster|slots", topology: conn.Cluster},
 
-		{role: Agent, why: "in scripts: publish and beat", commands: "type hset hdel hget hgetall hexists hlen del pexpire publish"},
+		{role: Agent, why: "in scripts: publish and beat", commands: "hset hdel hget hmget hgetall hlen del pexpire publish"},
 		{role: Agent, why: "take commands", commands: "blmove lmove lrange"},
 		{role: Agent, why: "answer or drop one", commands: "lrem set rpush"},
 		{role: Agent, why: "hear of cancels", commands: "subscribe"},

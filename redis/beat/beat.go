@@ -9,8 +9,11 @@
 package beat
 
 import (
+	"crypto/sha1" //nolint:gosec // see Digest
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -62,16 +65,26 @@ const (
 
 // Lua defines for a script: now_parts() the seconds and microseconds of Redis's
 // clock, now_ms() its milliseconds, beat_value(ms, state, body) the value to write,
-// and beat_live(value, ms, expiry) the state of a beat not older than expiry ms,
-// else nil. A beat from the future is as dead as one from the past.
+// beat_renewed(value, ms) the same beat at another time, nil when value is none,
+// beat_digest(value) its Digest, and beat_live(value, ms, expiry) the state of a beat
+// not older than expiry ms, else nil. A beat from the future is as dead as one from the
+// past.
 const Lua = `
 local function now_parts() local t = redis.call('TIME'); return tonumber(t[1]), tonumber(t[2]) end
 local function now_ms() local s, us = now_parts(); return s * 1000 + math.floor(us / 1000) end
 local function beat_value(ms, state, body)
   return '\131\162at\173' .. string.format('%013.0f', ms) .. '\165state\161' .. state .. '\164beat' .. body
 end
+local function is_beat(value)
+  return string.sub(value, 1, 5) == '\131\162at\173' and string.sub(value, 19, 25) == '\165state\161'
+end
+local function beat_renewed(value, ms)
+  if not is_beat(value) then return nil end
+  return string.sub(value, 1, 5) .. string.format('%013.0f', ms) .. string.sub(value, 19)
+end
+local function beat_digest(value) return string.sub(redis.sha1hex(string.sub(value, 19)), 1, 16) end
 local function beat_live(value, ms, expiry)
-  if string.sub(value, 1, 5) ~= '\131\162at\173' or string.sub(value, 19, 25) ~= '\165state\161' then return nil end
+  if not is_beat(value) then return nil end
   local digits = string.sub(value, 6, 18)
   if not string.find(digits, '^%d+$') then return nil end
   if math.abs(ms - tonumber(digits)) > expiry then return nil end
@@ -96,6 +109,13 @@ func (b Beat) Args() (state string, encoded []byte, err error) {
 		return "", nil, fmt.Errorf("beat: %d bytes are more than %d", headBytes+len(encoded), maxBytes)
 	}
 	return state, encoded, nil
+}
+
+// Digest tells beats apart by all but their time: what the scripts' beat_digest makes
+// of a beat with these Args.
+func Digest(state string, encoded []byte) string {
+	sum := sha1.Sum(slices.Concat([]byte(middle+state+suffix), encoded)) //nolint:gosec // no secret: scripts have no other digest
+	return hex.EncodeToString(sum[:8])
 }
 
 // Value is what the scripts' beat_value makes of b at a time on Redis's clock.

@@ -179,6 +179,12 @@ func (c Cluster) Result(hash string) string { return c.key("result:" + hash) }
 // Events is the channel on which publishes are announced.
 func (c Cluster) Events() string { return c.key("events") }
 
+// EventsLua defines for a script: events_of(key), Events of the cluster that one of its
+// keys belongs to.
+const EventsLua = `
+local function events_of(key) return string.match(key, '^[^}]*}:') .. 'events' end
+`
+
 // Replies is the channel on which replies for one master replica are announced.
 func (c Cluster) Replies(replica string) string { return c.key("replies:" + replica) }
 
@@ -208,6 +214,7 @@ const (
 	MetaAgent    = "agent"    // instance that published last
 	MetaVersion  = "version"  // build of that agent
 	MetaInterval = "interval" // ms between publishes
+	MetaSections = "sections" // names of what that agent publishes, apart by spaces
 )
 
 // SchemaVersion is the layout of what lies in Redis. Readers refuse another one.

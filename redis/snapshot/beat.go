@@ -3,6 +3,7 @@ package snapshot
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/atlhyper/observe/redis/beat"
 	"github.com/atlhyper/observe/redis/conn"
@@ -19,50 +20,87 @@ const maxAgents = 256
 // beatLua writes a beat at Redis's time and prunes those of agents that are gone.
 //
 //	KEYS[1] agents
-//	ARGV    instance, state, body, ms of: the beats' expiry, the key's TTL; most entries
-//	result  {seconds, microseconds of TIME, what healLua deleted}
+//	ARGV    instance, then state and body, unless those that are there are to be renewed
+//	result  {seconds, microseconds of TIME, digest of the beat that is there now, "" when
+//	        there was none to renew; what healLua deleted}
 //
 // PEXPIRE comes first, too: a script that has written may go on when Redis has run
 // out of memory, and an agent that lives there is no dead one.
 const beatLua = beat.Lua + healLua + `
 local seconds, micros = now_parts()
-local now = now_ms()
-redis.call('PEXPIRE', KEYS[1], ARGV[5])
-redis.call('HSET', KEYS[1], ARGV[1], beat_value(now, ARGV[2], ARGV[3]))
-redis.call('PEXPIRE', KEYS[1], ARGV[5])
-local keep = tonumber(ARGV[5])
-if redis.call('HLEN', KEYS[1]) > tonumber(ARGV[6]) then keep = tonumber(ARGV[4]) end
-local all = redis.call('HGETALL', KEYS[1])
-for i = 1, #all, 2 do
-  if not beat_live(all[i + 1], now, keep) then redis.call('HDEL', KEYS[1], all[i]) end
+local now = seconds * 1000 + math.floor(micros / 1000)
+local all, value = redis.call('HGETALL', KEYS[1]), nil
+if ARGV[2] then
+  value = beat_value(now, ARGV[2], ARGV[3])
+else
+  for i = 1, #all, 2 do
+    if all[i] == ARGV[1] then value = beat_renewed(all[i + 1], now) end
+  end
+  if not value then return {seconds, micros, '', healed} end
 end
-return {seconds, micros, healed}
+local there = redis.call('PEXPIRE', KEYS[1], ttl)
+local count = fields[1] + redis.call('HSET', KEYS[1], ARGV[1], value)
+if there == 0 then redis.call('PEXPIRE', KEYS[1], ttl) end
+local keep = ttl
+if count > most then keep = expiry end
+for i = 1, #all, 2 do
+  if all[i] ~= ARGV[1] and not beat_live(all[i + 1], now, keep) then redis.call('HDEL', KEYS[1], all[i]) end
+end
+return {seconds, micros, beat_digest(value), healed}
 `
 
-// Beat says that the agent lives; call it each key.BeatInterval.
+// beatScript is beatLua with what never changes.
+func beatScript() *conn.Script {
+	return conn.NewScript(fmt.Sprintf("local ttl, expiry, most = %d, %d, %d\n",
+		key.AgentsTTL.Milliseconds(), key.BeatExpiry.Milliseconds(), maxAgents), beatLua)
+}
+
+// Beat says that the agent lives; call it each key.BeatInterval. What the beat before
+// said already is not sent again, only renewed, unless Redis answers that it holds
+// something else: it was emptied, or another server took over that was behind.
 func (w *Writer) Beat(ctx context.Context, b Beat) error {
-	w.mu.Lock()
-	b.PublishedAt = w.published
-	w.mu.Unlock()
+	if ms := w.published.Load(); ms > 0 {
+		b.PublishedAt = time.UnixMilli(ms).UTC()
+	}
 	b.Interval = w.cfg.Interval
 	state, body, err := b.Args()
 	if err != nil {
 		return err
 	}
+	digest := beat.Digest(state, body)
+	if last := w.beaten.Load(); last != nil && *last == digest {
+		there, err := w.sendBeat(ctx, w.cfg.Instance)
+		if err != nil || there == digest {
+			return err
+		}
+	}
+	if _, err := w.sendBeat(ctx, w.cfg.Instance, state, body); err != nil {
+		return err
+	}
+	w.beaten.Store(&digest)
+	return nil
+}
+
+// sendBeat returns the digest of the beat that is there now.
+func (w *Writer) sendBeat(ctx context.Context, args ...any) (string, error) {
 	clock := w.clients.Clock(w.cfg.Cluster)
 	sent := clock.Here()
-	result, err := w.beat.Run(ctx, w.clients.Normal, []string{w.cfg.Cluster.Agents()},
-		w.cfg.Instance, state, body, key.BeatExpiry.Milliseconds(), key.AgentsTTL.Milliseconds(), maxAgents)
+	result, err := w.beat.Run(ctx, w.clients.Normal, []string{w.cfg.Cluster.Agents()}, args...)
 	if err != nil {
-		return fmt.Errorf("beat: %w", err)
+		return "", fmt.Errorf("beat: %w", err)
 	}
 	now, err := conn.Ints(result, 2)
 	if err != nil {
-		return fmt.Errorf("beat: %w", err)
+		return "", fmt.Errorf("beat: %w", err)
 	}
-	w.reportHealed(ctx, result)
 	clock.Observe(sent, conn.Time(now[0], now[1]))
-	return nil
+	w.reportHealed(ctx, result)
+	list, _ := result.([]any)
+	if len(list) < 4 {
+		return "", fmt.Errorf("beat: Redis answered with %d elements", len(list))
+	}
+	digest, _ := list[2].(string)
+	return digest, nil
 }
 
 // leaveLua takes the agent off the list, unless it leaves commands behind: then its

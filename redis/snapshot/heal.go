@@ -5,17 +5,20 @@ import (
 	"strings"
 )
 
-// healLua deletes those of a script's keys that are no hash, as a publish deletes
-// another layout: else every publish or beat failed until somebody else did. It
-// defines healed: their names, apart by spaces.
+// healLua counts the fields of a script's keys and deletes those that are no hash, as
+// a publish deletes another layout: else every publish or beat failed until somebody
+// else did. It defines fields, the number for each key, and healed: the names of those
+// that it deleted, apart by spaces.
 const healLua = `
-local healed = ''
-for _, key in ipairs(KEYS) do
-  local kind = redis.call('TYPE', key)['ok']
-  if kind ~= 'none' and kind ~= 'hash' then
+local healed, fields = '', {}
+for i, key in ipairs(KEYS) do
+  local n = redis.pcall('HLEN', key)
+  if type(n) == 'table' then
+    if not string.find(n.err, 'WRONGTYPE', 1, true) then return n end
     redis.call('DEL', key)
-    healed = healed .. ' ' .. key
+    healed, n = healed .. ' ' .. key, 0
   end
+  fields[i] = n
 end
 `
 

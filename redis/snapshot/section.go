@@ -6,23 +6,34 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 
+	"github.com/atlhyper/observe/redis/conn"
 	"github.com/atlhyper/observe/redis/key"
 	"github.com/atlhyper/observe/shared/model"
 )
 
 // section is what the writer knows of one section.
 type section struct {
-	last   Update // of the last collection; Data is not kept
-	dirty  bool   // last is not in Redis yet
-	good   value  // of the last collection that succeeded
-	stored string // hash of the value that Redis holds; "" for none
-	// storedAt is the good.at that Redis holds. It is written once: translated to
+	last Update // of the last collection; Data is not kept
+	good value  // of the last collection that succeeded
+	held said   // what meta says in Redis; nil when that is not known
+	// heldAt is the good.at that Redis holds. It is written once: translated to
 	// Redis's clock again, it would wander by the error of that clock.
-	storedAt time.Time
+	heldAt time.Time
+}
+
+// said is what meta says of a section. What it does not have is left as it is.
+type said map[key.SectionField]field
+
+// field is one field of a section in meta: a number of columns, a text, or not there.
+type field struct {
+	there  bool
+	number int64
+	text   string
 }
 
 // value is a section's value as it lies in Redis.
@@ -82,66 +93,55 @@ func (w *Writer) absorb(u Update) error {
 		}
 		s.good.at = u.At
 	}
-	s.last, s.dirty = u, true
+	s.last = u
 	return nil
 }
 
-// plan adds the section to a publish.
-func (s *section) plan(p *plan, name model.Section) {
-	field := func(f key.SectionField) string { return key.Field(name, f) }
-	send := s.good.hash != s.stored
-	switch {
-	case send:
-		p.values = append(p.values, string(name), s.good.bytes)
-		p.written = append(p.written, name)
-		p.bytes += len(s.good.bytes)
-		p.fields = append(p.fields, field(key.FieldBytes), s.good.plain, field(key.FieldHash), s.good.hash)
-		if s.good.codec == "" {
-			p.gone = append(p.gone, field(key.FieldCodec))
-		} else {
-			p.fields = append(p.fields, field(key.FieldCodec), s.good.codec)
+// say is what meta is to say of the section. Of a value that this writer never had it
+// says nothing: there may be one of the agent before.
+func (s *section) say(clock *conn.Clock, interval time.Duration) said {
+	number := func(n int64, there bool) field {
+		if !there {
+			return field{}
 		}
-	case s.stored != "":
-		p.expected = append(p.expected, string(name), s.stored)
+		return field{there: true, number: min(max(n, 0), maxMetaInt)}
 	}
-	if !send && !s.dirty {
-		return
+	text := func(t string) field { return field{there: t != "", text: t} }
+	decimal := func(n int64, there bool) field {
+		if !there {
+			return field{}
+		}
+		return text(strconv.FormatInt(min(max(n, 0), maxMetaInt), 10))
 	}
-	if s.good.hash != "" && !s.good.at.Equal(s.storedAt) {
-		p.fields = append(p.fields, field(key.FieldAt), p.clock.At(s.good.at).UnixMilli())
+	read := s.last.Reads != Reads{}
+	now := said{
+		key.FieldTook:       number(s.last.Took.Milliseconds(), true),
+		key.FieldStatements: decimal(s.last.Reads.Statements, read),
+		key.FieldRowsRead:   number(s.last.Reads.Rows, read),
+		key.FieldBytesRead:  number(s.last.Reads.Bytes, read),
+		key.FieldError:      text(s.last.Err),
+		key.FieldWindow:     decimal(int64(s.last.Window/time.Second), s.last.Window > 0),
+		key.FieldInterval:   decimal(s.last.Interval.Milliseconds(), s.last.Interval > 0 && s.last.Interval != interval),
 	}
-	p.fields = append(p.fields, field(key.FieldTook), s.last.Took.Milliseconds())
-	p.reads(field, s.last.Reads)
-	p.optional(field(key.FieldError), s.last.Err, s.last.Err != "")
-	p.optional(field(key.FieldWindow), int64(s.last.Window/time.Second), s.last.Window > 0)
-	p.optional(field(key.FieldInterval), s.last.Interval.Milliseconds(), s.last.Interval > 0 && s.last.Interval != p.defaultInterval)
-}
-
-// reads writes what a collection read, or that it said nothing.
-func (p *plan) reads(field func(key.SectionField) string, r Reads) {
-	said := r != Reads{}
-	for _, n := range []struct {
-		field key.SectionField
-		value int64
-	}{{key.FieldStatements, r.Statements}, {key.FieldRowsRead, r.Rows}, {key.FieldBytesRead, r.Bytes}} {
-		p.optional(field(n.field), min(max(n.value, 0), maxMetaInt), said)
+	if s.good.hash == "" {
+		return now
 	}
-}
-
-// optional writes a field or sees to it that there is none.
-func (p *plan) optional(field string, value any, there bool) {
-	if there {
-		p.fields = append(p.fields, field, value)
+	now[key.FieldBytes] = decimal(int64(s.good.plain), true)
+	now[key.FieldHash] = text(s.good.hash)
+	now[key.FieldCodec] = text(s.good.codec)
+	if at, held := s.held[key.FieldAt]; held && s.good.at.Equal(s.heldAt) {
+		now[key.FieldAt] = at
 	} else {
-		p.gone = append(p.gone, field)
+		now[key.FieldAt] = number(clock.At(s.good.at).UnixMilli(), true)
 	}
+	return now
 }
 
-// commit notes that all of it is in Redis.
-func (s *section) commit() { s.stored, s.storedAt, s.dirty = s.good.hash, s.good.at, false }
+// commit notes what is in Redis.
+func (s *section) commit(now said) { s.held, s.heldAt = now, s.good.at }
 
-// forget notes that nothing of it is.
-func (s *section) forget() { s.stored, s.storedAt, s.dirty = "", time.Time{}, true }
+// forget notes that nobody knows what is.
+func (s *section) forget() { s.held, s.heldAt = nil, time.Time{} }
 
 // boundText cuts s to n bytes at a character's end and replaces what is not UTF-8.
 func boundText(s string, n int) string {

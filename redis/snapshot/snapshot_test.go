@@ -208,6 +208,8 @@ func TestCompleteAfterRedisLostIt(t *testing.T) {
 		"field lost":       func(r *rig) { r.do(r.admin.HDel(r.t.Context(), cluster.Snapshot(), "a")) },
 		"other schema":     func(r *rig) { r.do(r.admin.HSet(r.t.Context(), cluster.Meta(), key.MetaSchema, "0")) },
 		"another agent":    func(r *rig) { r.publish(r.writer(nil), good(r.t, "a", "theirs")) },
+		"a server behind":  func(r *rig) { r.do(r.admin.HIncrBy(r.t.Context(), cluster.Meta(), key.MetaSeq, -1)) },
+		"meta field lost":  func(r *rig) { r.do(r.admin.HDel(r.t.Context(), cluster.Meta(), "a.hash")) },
 		"hostile seq":      func(r *rig) { r.do(r.admin.HSet(r.t.Context(), cluster.Meta(), key.MetaSeq, "1e300", "a.hash", "x")) },
 	} {
 		t.Run(name, func(t *testing.T) {

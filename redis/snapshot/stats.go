@@ -10,7 +10,6 @@ import (
 type writerStats struct {
 	published, stoodBy, failed, resent, sections, bytes atomic.Int64
 	standby                                             atomic.Bool
-	lastMs                                              atomic.Int64 // last publish, ms on Redis's clock
 }
 
 // register is the table of the Writer's metrics.
@@ -31,6 +30,6 @@ func (w *Writer) register() error {
 			return 0
 		}},
 		{Name: "agent_last_publish_timestamp_seconds", Help: "When this agent published last, on Redis's clock; 0 for never.",
-			Gauge: func() float64 { return float64(s.lastMs.Load()) / 1000 }},
+			Gauge: func() float64 { return float64(w.published.Load()) / 1000 }},
 	})
 }

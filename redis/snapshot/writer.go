@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -88,11 +89,17 @@ type Writer struct {
 	zstd    compressor
 	stats   writerStats
 
-	mu        sync.Mutex
-	sections  map[model.Section]*section
-	published time.Time // last publish, Redis's clock
-	seq       int64     // of it
-	standby   bool
+	// published is the last publish in ms on Redis's clock; 0 for none. Beats tell of it
+	// and must not wait for a publish that hangs.
+	published atomic.Int64
+	// beaten is the digest of the last beat that was sent in full.
+	beaten atomic.Pointer[string]
+
+	mu       sync.Mutex
+	sections map[model.Section]*section
+	seq      int64 // of the last publish
+	left     *left // by the last publish; nil when nobody knows what Redis holds
+	standby  bool
 }
 
 // NewWriter checks the configuration.
@@ -117,7 +124,7 @@ func NewWriter(clients *conn.Clients, cfg WriterConfig) (*Writer, error) {
 	}
 	w := &Writer{
 		clients: clients, cfg: cfg, sections: make(map[model.Section]*section),
-		publish: conn.NewScript(publishLua), beat: conn.NewScript(beatLua), leave: conn.NewScript(leaveLua),
+		publish: publishScript(cfg.Interval), beat: beatScript(), leave: conn.NewScript(leaveLua),
 	}
 	return w, w.register()
 }
