@@ -48,7 +48,7 @@ func (s *stack) runScript(ctx context.Context, sc script) (r result, err error) 
 	raw := filepath.Join(s.cfg.Raw, sc.name)
 	csv, summary := raw+".csv", raw+".json"
 	r = result{script: sc, began: time.Now(), used: map[string]time.Duration{}}
-	before := s.usage()
+	before, busy := s.usage(), allBusy()
 	p, err := proc.Start(proc.Spec{
 		Name: sc.name, Path: s.cfg.K6, Env: s.environment(), Output: s.cfg.Output, Grace: 20 * time.Second,
 		Args: []string{
@@ -64,9 +64,12 @@ func (s *stack) runScript(ctx context.Context, sc script) (r result, err error) 
 		return r, err
 	}
 	r.lasted = time.Since(r.began)
+	ours := r.used["k6"]
 	for kind, used := range s.usage() {
 		r.used[kind] = used - before[kind]
+		ours += r.used[kind]
 	}
+	r.used["others"] = max(allBusy()-busy-ours, 0)
 	if err := exitError(p.Err()); err != nil {
 		return r, fmt.Errorf("load: %s: k6: %w", sc.name, err)
 	}

@@ -217,8 +217,8 @@ func writeProcessors(b *strings.Builder, results []result) {
 	if !slices.ContainsFunc(results, func(r result) bool { return r.used["masters"] > 0 }) {
 		return
 	}
-	b.WriteString("## Processor time\n\nPercent of one core, over the script's run.\n\n| script |")
-	parts := []string{"masters", "haproxy", "redis", "fleet", "k6"}
+	b.WriteString("## Processor time\n\nPercent of one core, over the script's run. Others are processes that have nothing to do with it: where they had much, latencies hold what they took.\n\n| script |")
+	parts := []string{"masters", "haproxy", "redis", "fleet", "k6", "others"}
 	for _, p := range parts {
 		fmt.Fprintf(b, " %s |", p)
 	}

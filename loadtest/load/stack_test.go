@@ -218,4 +218,13 @@ func TestProcessorTime(t *testing.T) {
 			t.Errorf("%q: no error", bad)
 		}
 	}
+	got, err = parseBusy("cpu  100 20 30 4000 500 6 7 8 90 0\ncpu0 1 2 3 4 5 6 7 8 9 0\n")
+	if err != nil || got != 1710*time.Millisecond {
+		t.Errorf("%v, %v; want 1.71s", got, err)
+	}
+	for _, bad := range []string{"", "cpu 1 2 3\n", "cpu a 20 30 4000 500 6 7 8 90 0\n"} {
+		if _, err := parseBusy(bad); err == nil {
+			t.Errorf("%q: no error", bad)
+		}
+	}
 }

@@ -46,6 +46,42 @@ func parseStat(text string) (time.Duration, error) {
 	return time.Duration(sum) * time.Second / ticksPerSecond, nil
 }
 
+// allBusy is the processor time that all processes of the machine used since it
+// started: everything of the first line of proc(5)'s stat but idle, iowait, and the
+// time of guests, which is in user. 0 where there is no /proc.
+func allBusy() time.Duration {
+	text, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0
+	}
+	busy, err := parseBusy(string(text))
+	if err != nil {
+		return 0
+	}
+	return busy
+}
+
+func parseBusy(text string) (time.Duration, error) {
+	first, _, _ := strings.Cut(text, "\n")
+	fields := strings.Fields(first)
+	const user, idle, wait, guest = 1, 4, 5, 9
+	if len(fields) < guest || fields[0] != "cpu" {
+		return 0, fmt.Errorf("load: processor time: %.100q is no stat of a machine", first)
+	}
+	sum := int64(0)
+	for i := user; i < guest; i++ {
+		if i == idle || i == wait {
+			continue
+		}
+		ticks, err := strconv.ParseInt(fields[i], 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("load: processor time: %w", err)
+		}
+		sum += ticks
+	}
+	return time.Duration(sum) * time.Second / ticksPerSecond, nil
+}
+
 // usage sums the processor time of each kind of part so far. That of one which ended
 // is what it had when it was told to.
 func (s *stack) usage() map[string]time.Duration {
