@@ -87,7 +87,8 @@ func (l loop) warm(ctx context.Context, number int) (caller, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.call(); err != nil {
+	// A machine that is busy with others may have let something time out before.
+	if err := until(ctx, "an answer", c.call); err != nil {
 		return nil, firstError(err, c.close())
 	}
 	return c, nil

@@ -181,7 +181,8 @@ func (s *steadyStage) following(ctx context.Context) (m *child, grown int64, err
 		return nil, 0, err
 	}
 	for _, cluster := range s.clusters {
-		if err := ask(cluster); err != nil {
+		// A machine that is busy with others may let a first read of Redis time out.
+		if err := until(ctx, "the master answers for "+cluster, func() error { return ask(cluster) }); err != nil {
 			return nil, 0, err
 		}
 	}
