@@ -19,7 +19,7 @@ func (p Plan) steady(ctx context.Context) ([]Table, []bench.Target, error) {
 		Title: fmt.Sprintf("(e) Nobody asks: %d clusters of 6 nodes, 10 services and 15 edges, with an agent each", p.Clusters),
 		Notes: []string{
 			fmt.Sprintf("For each cluster and second, over %d intervals of %s each time, as the redis-server counts it (INFO): beats, publishes, waiting for commands. For the lines with masters, what one master adds that has been asked for all sections of all clusters and follows them.", p.Intervals, p.Interval),
-			"connections, their KB: of the agents for each cluster, of the master in all, in the memory of the redis-server. memory is that of the process: for each cluster what the master's grew by when all sections of all clusters had been asked for. CPU of agents includes making the values up.",
+			"connections, their KB: of the agents for each cluster, in the memory of the redis-server. memory is that of the process: for each cluster what the master's grew by when all sections of all clusters had been asked for. CPU of agents includes making the values up.",
 		},
 		Columns: []string{"commands/s", "bytes in/s", "bytes out/s", "Redis CPU µs/s", "connections", "their KB", "process CPU µs/s", "memory KB"},
 	}
@@ -84,7 +84,7 @@ func (p Plan) steadyState(ctx context.Context, t *Table, id, what string, every 
 	alone.clients -= own.clients
 	alone.clientMemory -= own.clientMemory
 	n := float64(p.Clusters)
-	t.add("e/"+id+"/agents", alone.cells(what+": agents", n, "")...)
+	t.add("e/"+id+"/agents", alone.cells(what+": agents", n, number(alone.clients/n), number(alone.clientMemory/1000/n), "")...)
 
 	if err := p.say("steady: %s: one master", what); err != nil {
 		return err
@@ -98,19 +98,16 @@ func (p Plan) steadyState(ctx context.Context, t *Table, id, what string, every 
 		return err
 	}
 	added := idle{counters: with.since(alone.counters), process: with.process}
-	// Those of the master are its own, not for each cluster.
-	added.clients = (with.clients - own.clients - alone.clients) * n
-	added.clientMemory = max(0, with.clientMemory-own.clientMemory-alone.clientMemory) * n
-	t.add("e/"+id+"/master", added.cells(what+": a master that follows them adds", n, number(float64(grown)/1000/n))...)
+	t.add("e/"+id+"/master", added.cells(what+": a master that follows them adds", n, "-", "-", number(float64(grown)/1000/n))...)
 	return nil
 }
 
 // cells are figures for each cluster and second.
-func (i idle) cells(what string, n float64, memory string) []string {
+func (i idle) cells(what string, n float64, connections, theirs, memory string) []string {
 	return []string{
 		what,
 		number(i.commands / n), number(i.received / n), number(i.sent / n), number(float64(i.processor.Microseconds()) / n),
-		number(i.clients / n), number(i.clientMemory / 1000 / n), number(float64(i.process.Microseconds()) / n), memory,
+		connections, theirs, number(float64(i.process.Microseconds()) / n), memory,
 	}
 }
 
