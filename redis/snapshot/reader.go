@@ -51,7 +51,7 @@ func NewReader(clients *conn.Clients, cfg ReaderConfig) *Reader {
 	}
 	return &Reader{
 		clients: clients, cfg: cfg, unpack: &unpacker{max: cfg.MaxSectionBytes},
-		readOne: conn.NewScript(sectionLua), refreshAll: conn.NewScript(refreshLua),
+		readOne: conn.NewScript(sectionLua), refreshAll: refreshScript(cfg.MaxSectionBytes),
 		readHashes: conn.NewScript(hashesLua), keepList: conn.NewScript(keepLua),
 	}
 }

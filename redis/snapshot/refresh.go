@@ -93,7 +93,8 @@ func (v *Value) Data() ([]byte, error) {
 }
 
 // Refresh tells what is new in some clusters, each as it is at one moment, in one
-// round trip for each clustersBatch of them. There is a View for each Ask, in order;
+// round trip for each clustersBatch of them, and another one if anything is new in
+// those of which the asker holds something. There is a View for each Ask, in order;
 // one that fails is nothing to the others.
 func (r *Reader) Refresh(ctx context.Context, asks []Ask) []View {
 	views := make([]View, 0, len(asks))
@@ -115,21 +116,40 @@ func (r *Reader) Refresh(ctx context.Context, asks []Ask) []View {
 	return views
 }
 
+// refresh asks about one batch: first whether anything is new, then, where it is, what.
+// Each View is of one answer.
 func (r *Reader) refresh(ctx context.Context, asks []Ask) []View {
-	calls := make([]conn.Call, len(asks))
-	for i, a := range asks {
-		calls[i] = conn.Call{Keys: []string{a.Cluster.Snapshot(), a.Cluster.Meta(), a.Cluster.Agents()}, Args: r.refreshArgs(a, len(asks))}
-	}
-	asked := r.clients.Here()
-	answers := r.refreshAll.RunAll(ctx, r.clients.Normal, calls)
-	views := make([]View, len(asks))
-	for i, a := range asks {
-		err := answers[i].Err
-		if invalid := a.validate(); invalid != nil {
-			err = invalid
+	views, answers := make([]View, len(asks)), make([]conn.Answer, len(asks))
+	question := func(which []int, brief func(Ask) bool) {
+		calls := make([]conn.Call, len(which))
+		for i, n := range which {
+			calls[i] = r.refreshCall(asks[n], brief(asks[n]), len(which))
 		}
-		views[i] = View{Info: ClusterInfo{ID: a.Cluster}, Err: err, Asked: asked}
-		if err == nil {
+		asked := r.clients.Here()
+		for i, answer := range r.refreshAll.RunAll(ctx, r.clients.Normal, calls) {
+			views[which[i]], answers[which[i]] = View{Info: ClusterInfo{ID: asks[which[i]].Cluster}, Asked: asked}, answer
+		}
+	}
+	all := make([]int, len(asks))
+	for i := range all {
+		all[i] = i
+	}
+	question(all, Ask.brief)
+	var changed []int
+	for i, a := range asks {
+		if a.brief() && a.isNew(answers[i]) {
+			changed = append(changed, i)
+		}
+	}
+	if len(changed) > 0 {
+		question(changed, func(Ask) bool { return false })
+	}
+	for i, a := range asks {
+		views[i].Err = answers[i].Err
+		if invalid := a.validate(); invalid != nil {
+			views[i].Err = invalid
+		}
+		if views[i].Err == nil {
 			r.view(ctx, &views[i], a, answers[i].Value)
 		}
 	}

@@ -282,3 +282,56 @@ func TestRefreshAndARedisThatFails(t *testing.T) {
 		t.Errorf("after it came back: %+v", v)
 	}
 }
+
+// While nothing is new a question is short and asked once; what is new takes a second
+// one, and each answer is of one moment.
+func TestRefreshOfNothingNew(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.putBeat(cluster, "a1", 0, beat.Beat{})
+	w := r.writer(nil)
+	var held []snapshot.Held
+	var updates []snapshot.Update
+	for i := range 9 {
+		name := model.Section(fmt.Sprintf("section.of-some-length.%d", i))
+		held, updates = append(held, snapshot.Held{Name: name}), append(updates, good(t, name, i))
+	}
+	p := r.publish(w, updates...)
+	first := r.refresh(0, held...)
+	for i := range held {
+		held[i].Hash = first.Sections[held[i].Name].Meta.Hash
+	}
+	var count trips
+	r.clients.Normal.AddHook(&count)
+	var v snapshot.View
+	if n := r.sent(func() { v = r.refresh(p.Seq, held...) }); n > 250 || count.pipelines.Load() != 1 {
+		t.Errorf("%d bytes in %d round trips", n, count.pipelines.Load())
+	}
+	if v.Changed || !v.Present() || v.Info.Seq != p.Seq || v.Info.Status != snapshot.Online || len(v.Info.Agents) != 1 || !v.ExpiresAt.Equal(first.ExpiresAt) {
+		t.Errorf("nothing is new: %+v", v)
+	}
+	p = r.publish(w, good(t, held[3].Name, "new"))
+	count.pipelines.Store(0)
+	v = r.refresh(first.Info.Seq, held...)
+	if !v.Changed || v.Info.Seq != p.Seq || len(v.Sections) != len(held) || count.pipelines.Load() != 2 {
+		t.Errorf("one is new: %+v after %d round trips", v, count.pipelines.Load())
+	}
+	for i, h := range held {
+		if f := v.Sections[h.Name]; f.Same == (i == 3) || (f.Value != nil) != (i == 3) {
+			t.Errorf("%s: %+v", h.Name, f)
+		}
+	}
+	// It is gone, or says nothing that can be read, and that is known after one.
+	r.do(r.admin.Del(t.Context(), cluster.Snapshot()))
+	if v := r.refresh(p.Seq, held...); v.Present() || v.Info.State != snapshot.SnapshotLost {
+		t.Errorf("evicted: %+v", v)
+	}
+	r.do(r.admin.Del(t.Context(), cluster.Meta()))
+	if v := r.refresh(p.Seq, held...); v.Present() || v.Unreadable != nil {
+		t.Errorf("evicted, too: %+v", v)
+	}
+	r.do(r.admin.Set(t.Context(), cluster.Meta(), "x", 0))
+	if v := r.refresh(p.Seq, held...); !fault.Is(v.Unreadable, fault.StoreUnavailable) {
+		t.Errorf("no hash: %+v", v)
+	}
+}

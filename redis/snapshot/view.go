@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strconv"
+	"strings"
 
 	"github.com/atlhyper/observe/redis/conn"
 	"github.com/atlhyper/observe/redis/key"
@@ -14,27 +16,30 @@ import (
 // refreshLua tells what is new in a cluster, as it is at one moment.
 //
 //	KEYS[1] snapshot  KEYS[2] meta  KEYS[3] agents
-//	ARGV    seq that the asker holds, most bytes of a value, most bytes of all values,
-//	        most fields and most bytes of a hash, number of sections, then each one's
-//	        name and the hash that is held, then the fields of a section in meta
+//	ARGV    seq that the asker holds, then, unless it asks for that alone, most bytes of
+//	        all values, and each section's name and the hash that is held
 //	result  {seconds, microseconds of TIME, head, agents as of whole, number of the
 //	        snapshot's fields or a text, 1 if meta tells of a value, sections}
 //
 // head is {schema, seq, at, interval} of meta or a text. sections is a list only when
-// seq is another one: for each {what there is, the value or its length, its fields'
-// values or a text}, where what there is is none, same, value, long (over the most
-// bytes of a value) or later (over those of all).
+// they were asked for and seq is another one: for each {what there is, the value or its
+// length, its fields' values or a text}, where what there is is none, same, value, long
+// (over the most bytes of a value) or later (over those of all).
+//
+// Most answers by far are that seq is the same. So what is asked for then is short, and
+// what it takes is few commands; of meta, whose fields Redis would have to look up one by
+// one to tell their lengths, it reads first and then refuses to send what is too long.
 const refreshLua = boundedLua + `
-local held, most, budget, fields, bytes, n =
-  ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
-local suffixes = {unpack(ARGV, 7 + 2 * n)}
-
+local held, budget = ARGV[1], tonumber(ARGV[2])
 local room = bytes
 local function some(names)
-  local sum = length(KEYS[2], names)
+  local values, sum = redis.pcall('HMGET', KEYS[2], unpack(names)), 0
+  if values.err and string.find(values.err, 'WRONGTYPE', 1, true) then return 'WRONGTYPE: it is not a hash' end
+  if values.err then return values end
+  for i, name in ipairs(names) do sum = sum + #name + #(values[i] or '') end
   if sum > room then return string.format('%.0f bytes are more than %.0f', sum, room) end
   room = room - sum
-  return redis.call('HMGET', KEYS[2], unpack(names))
+  return values
 end
 local function value(name, hash, meta)
   local length = redis.call('HSTRLEN', KEYS[1], name)
@@ -51,45 +56,74 @@ local function value(name, hash, meta)
 end
 
 local time = redis.call('TIME')
-local head = fields_of(KEYS[2])
-local known = head
-if type(head) == 'number' then head = some({'schema', 'seq', 'at', 'interval'}) end
+local head = some({'schema', 'seq', 'at', 'interval'})
 local there, collected = fields_of(KEYS[1]), 0
-if there == 0 and type(known) == 'number' and known <= fields then
-  for _, name in ipairs(redis.call('HKEYS', KEYS[2])) do
-    if string.find(name, '%.hash$') then collected = 1 end
+if there == 0 then
+  local known = fields_of(KEYS[2])
+  if type(known) == 'number' and known <= fields then
+    for _, name in ipairs(redis.call('HKEYS', KEYS[2])) do
+      if string.find(name, '%.hash$') then collected = 1 end
+    end
   end
 end
 local sections = false
-if type(head) == 'table' and head[2] and head[2] ~= held and type(there) == 'number' then
+if budget and type(head) == 'table' and head[2] and head[2] ~= held and type(there) == 'number' then
   sections = {}
-  for i = 1, n do
-    local name, names = ARGV[5 + 2 * i], {}
+  for i = 3, #ARGV, 2 do
+    local name, names = ARGV[i], {}
     for j, suffix in ipairs(suffixes) do names[j] = name .. '.' .. suffix end
     local meta = some(names)
-    local what, v = value(name, ARGV[6 + 2 * i], meta)
-    sections[i] = {what, v, meta}
+    local what, v = value(name, ARGV[i + 1], meta)
+    sections[#sections + 1] = {what, v, meta}
   end
 end
 return {time[1], time[2], head, whole(KEYS[3], fields, bytes), there, collected, sections}
 `
 
-// refreshArgs are the script's, for one of n clusters.
-func (r *Reader) refreshArgs(a Ask, n int) []any {
+// refreshScript is refreshLua with what never changes: the most bytes of a value, the
+// most fields and bytes of a hash, and the fields of a section in meta.
+func refreshScript(most int) *conn.Script {
+	var suffixes []string
+	for _, f := range key.SectionFields() {
+		suffixes = append(suffixes, "'"+string(f)+"'")
+	}
+	return conn.NewScript(fmt.Sprintf("local most, fields, bytes, suffixes = %d, %d, %d, {%s}\n",
+		most, maxHashFields, maxHashBytes, strings.Join(suffixes, ", ")), refreshLua)
+}
+
+// refreshCall is a run of the script for one of n clusters; brief, it asks for seq alone.
+func (r *Reader) refreshCall(a Ask, brief bool, n int) conn.Call {
+	call := conn.Call{Keys: []string{a.Cluster.Snapshot(), a.Cluster.Meta(), a.Cluster.Agents()}, Args: []any{a.Seq}}
+	if brief {
+		return call
+	}
 	budget := r.cfg.MaxSectionBytes // enough for one of them, so that something comes
 	if n > 1 {
 		budget = min(budget, batchValueBytes/n)
 	}
-	fields := key.SectionFields()
-	args := make([]any, 0, 6+2*len(a.Sections)+len(fields))
-	args = append(args, a.Seq, r.cfg.MaxSectionBytes, budget, maxHashFields, maxHashBytes, len(a.Sections))
+	call.Args = append(call.Args, budget)
 	for _, s := range a.Sections {
-		args = append(args, string(s.Name), s.Hash)
+		call.Args = append(call.Args, string(s.Name), s.Hash)
 	}
-	for _, f := range fields {
-		args = append(args, string(f))
+	return call
+}
+
+// brief tells whether seq alone is worth a question: when it is the same, the rest need
+// not be asked.
+func (a Ask) brief() bool { return a.Seq > 0 && len(a.Sections) > 0 }
+
+// isNew tells whether an answer to a brief question calls for another one.
+func (a Ask) isNew(answer conn.Answer) bool {
+	list, ok := answer.Value.([]any)
+	if answer.Err != nil || !ok || len(list) != 7 {
+		return false
 	}
-	return args
+	head, ok := list[2].([]any)
+	if !ok || len(head) < 2 {
+		return false
+	}
+	seq, there := head[1].(string)
+	return there && seq != strconv.FormatInt(a.Seq, 10)
 }
 
 // view reads one answer of the script.
