@@ -134,14 +134,18 @@ func (s *Service) settle(ctx context.Context, e *entry, now instant) {
 	}
 }
 
-// settleSection tells whether the answer is another one now.
+// settleSection tells whether the answer is another one now. One that was not held
+// and that a request waits for is none: it says what Redis holds, of which
+// subscribers were told. Streams that have no room beside each other would else wake
+// each other without end.
 func (s *Service) settleSection(ctx context.Context, e *entry, h *held, now instant) bool {
 	v := e.judge(h, now)
 	if v.kind != serve {
 		return h.valid.Swap(0) != 0
 	}
-	changed := h.answer.Load() == nil || h.dirty || h.said != v.say
-	if changed {
+	wasHeld := h.answer.Load() != nil
+	anew := !wasHeld || h.dirty || h.said != v.say
+	if anew {
 		if err := s.build(e, h, v.say); err != nil {
 			s.cfg.Logger.ErrorContext(ctx, "an answer cannot be made", "cluster", e.cluster, "section", h.name, "error", err)
 			h.err = err
@@ -150,7 +154,7 @@ func (s *Service) settleSection(ctx context.Context, e *entry, h *held, now inst
 		}
 	}
 	h.valid.Store(int64(v.until))
-	return changed
+	return anew && (wasHeld || h.loads == 0)
 }
 
 // check asks Redis about clusters now; wait bounds how long. What came of it is
@@ -160,7 +164,7 @@ func (s *Service) check(ctx context.Context, wait time.Duration, clusters ...key
 	defer cancel()
 	err := s.watcher.Check(bounded, clusters...)
 	if err != nil && ctx.Err() == nil {
-		return fault.Wrap(err, fault.StoreUnavailable, "Redis does not answer").After(time.Second)
+		return fault.Wrap(err, fault.StoreUnavailable, "Redis cannot be reached").After(time.Second)
 	}
 	return err
 }

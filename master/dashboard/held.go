@@ -80,8 +80,14 @@ func (h *held) take(found snapshot.Found, seq int64, until instant) {
 		}
 		return
 	}
-	h.dirty = h.dirty || !found.Same || h.meta != found.Meta
+	h.dirty = h.dirty || !found.Same || !h.saysAlike(found.Meta)
 	h.meta, h.until, h.lost, h.err = found.Meta, until, "", nil
+}
+
+// saysAlike tells whether an answer made with that meta is the same, but for what is
+// judged at each moment: its age is another one each time.
+func (h *held) saysAlike(m snapshot.SectionMeta) bool {
+	return h.meta.At.Equal(m.At) && h.meta.Window == m.Window && h.meta.Seq == m.Seq && h.meta.Hash == m.Hash
 }
 
 // transcode turns a value into JSON.

@@ -18,7 +18,9 @@ type subscription struct {
 // an answer of it may be another one: something was published, became stale or
 // expired, or Redis went away or came back. Signals that are not taken are one. Who
 // is told asks Section again and compares the tags; so does who subscribes, since
-// what is not held yet changes unseen. Sections are kept as long as there is room.
+// what is not held yet changes unseen. Sections are kept as long as there is room; of
+// one that had to go, publishes are told, but not that it became old: who subscribes
+// asks now and then anyway.
 func (s *Service) Subscribe(cluster key.Cluster, sections []model.Section) (changed <-chan struct{}, stop func()) {
 	sub := &subscription{sections: slices.Clone(sections), changed: make(chan struct{}, 1)}
 	e := s.cache.lock(cluster)

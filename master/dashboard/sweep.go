@@ -58,7 +58,6 @@ func (s *Service) dropHuge(e *entry) {
 		if h.huge && h.loads == 0 {
 			s.remove(e, h)
 			s.stats.evicted.Add(1)
-			e.signal()
 		}
 	}
 }
@@ -68,7 +67,7 @@ func (s *Service) dropHuge(e *entry) {
 const trimTo = 0.95
 
 // trim lets go of the least recently used sections when all that is held takes more
-// than CacheBytes.
+// than CacheBytes. Subscribers are not told: what they have is still what Redis holds.
 func (s *Service) trim() {
 	if s.bytes.Load() <= s.cfg.CacheBytes {
 		return
@@ -98,7 +97,6 @@ func (s *Service) trim() {
 		if c.h.loads == 0 && c.e.sections[c.h.name] == c.h {
 			s.remove(c.e, c.h)
 			s.stats.evicted.Add(1)
-			c.e.signal()
 		}
 		c.e.mu.Unlock()
 	}
