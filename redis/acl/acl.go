@@ -95,7 +95,7 @@ func grants() []grant {
 		{why: "the map of slots", commands: "cluster|slots", topology: conn.Cluster},
 
 		{role: Agent, why: "in scripts: publish and beat", commands: "hset hdel hget hmget hgetall hlen del pexpire publish"},
-		{role: Agent, why: "take commands", commands: "blmove lmove lrange"},
+		{role: Agent, why: "take commands", commands: "blmove llen lmove lrange"},
 		{role: Agent, why: "answer or drop one", commands: "lrem set rpush"},
 		{role: Agent, why: "hear of cancels", commands: "subscribe"},
 		{role: Agent, why: "in scripts: take back and hand back", commands: "lpush pttl"},

@@ -251,6 +251,7 @@ func (c *Client) newAsk(cluster key.Cluster, req Request) (*ask, error) {
 		V: Version, ID: hex.EncodeToString(random[:]), Kind: req.Kind, Params: req.Params,
 		Deadline: c.clients.Clock(cluster).Now().Add(req.Timeout).UnixMilli(),
 		Replica:  c.cfg.Replica, Traceparent: bounded(req.Traceparent, maxTraceparent),
+		Carry: min(maxCarried, c.cfg.MaxReplyBytes),
 	}
 	raw, err := codec.Encode(cmd)
 	if err != nil {

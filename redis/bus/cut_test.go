@@ -41,7 +41,8 @@ func (r *rig) tally() *tally {
 	done.Go(func() {
 		for m := range messages {
 			c.mu.Lock()
-			c.replies[m.Payload]++
+			id, _, _ := strings.Cut(m.Payload, " ")
+			c.replies[id]++
 			c.mu.Unlock()
 		}
 	})

@@ -24,6 +24,9 @@ const (
 	// clockInterval is between measurements of Redis's clock, so that no request
 	// has to take one.
 	clockInterval = 10 * time.Second
+	// spentBatch is how many replies that were read are deleted without waiting for the
+	// sweep, unlinkBatch how many of them by one command.
+	spentBatch, unlinkBatch = 256, 128
 	// maxSpent bounds the replies that wait to be deleted; the others expire.
 	maxSpent = 10_000
 )
@@ -37,6 +40,7 @@ func (f *fetcher) run(ctx context.Context) {
 			return
 		case a := <-f.there:
 			batch = append(batch, a)
+		case <-f.many:
 		}
 	more:
 		for len(batch) < fetchBatch {
@@ -78,10 +82,7 @@ func (f *fetcher) fetch(ctx context.Context, batch []*ask, sweep bool) error {
 	for _, a := range batch {
 		a.announced.Store(false)
 	}
-	f.mu.Lock()
-	spent := f.spent
-	f.spent = nil
-	f.mu.Unlock()
+	spent := f.takeSpent()
 	if len(batch) == 0 && len(spent) == 0 {
 		return nil
 	}
@@ -96,8 +97,8 @@ func (f *fetcher) fetch(ctx context.Context, batch []*ask, sweep bool) error {
 		for i, a := range batch {
 			answers[i] = p.Eval(ctx, fetchLua, []string{a.cluster.Reply(a.id)}, inlineBytes)
 		}
-		for _, k := range spent {
-			p.Unlink(ctx, k)
+		for _, keys := range spent {
+			p.Unlink(ctx, keys...)
 		}
 		return nil
 	})
@@ -214,6 +215,10 @@ func (f *fetcher) read(a *ask, data string) outcome {
 		f.cfg.Logger.Warn("a reply cannot be read", "cluster", a.cluster, "id", a.id, "error", err)
 		return outcome{err: fault.Wrap(err, fault.StoreUnavailable, "the agent's reply cannot be read: %s", readable(err))}
 	}
+	return outcomeOf(r)
+}
+
+func outcomeOf(r Reply) outcome {
 	if r.Code != "" {
 		return outcome{reply: r, err: fault.New(r.Code, "%s", r.Message)}
 	}
@@ -223,7 +228,7 @@ func (f *fetcher) read(a *ask, data string) outcome {
 // deliver hands the outcome to who waits, once, and has the reply deleted.
 func (f *fetcher) deliver(a *ask, o outcome) {
 	f.mu.Lock()
-	f.spend(a.cluster.Reply(a.id))
+	f.spend(a.cluster, a.id)
 	f.mu.Unlock()
 	a.announced.Store(false)
 	select {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/atlhyper/observe/redis/conn"
+	"github.com/atlhyper/observe/redis/key"
 	"github.com/atlhyper/observe/shared/codec"
 	"github.com/atlhyper/observe/shared/fault"
 )
@@ -65,11 +66,43 @@ func FuzzDecodeResult(f *testing.F) {
 	})
 }
 
-// What a script of Redis, or what stands in its place, returns is read or refused.
-func FuzzFetched(f *testing.F) {
-	f.Add(int64(3), "\x81\xa1v\x01", true)
-	f.Add(int64(-2), "", false)
-	f.Add(int64(1<<62), "x", true)
+// Whatever is announced, who waits gets a reply to the own command or goes on waiting.
+func FuzzHear(f *testing.F) {
+	reply, err := codec.Encode(Reply{V: Version, ID: "a1", Agent: "x", Data: codec.Raw("\x80")})
+	if err != nil {
+		f.Fatal(err)
+	}
+	channel := key.Cluster("c").Replies("m1")
+	f.Add(channel, "a1 "+string(reply))
+	f.Add(channel, "a1 "+string(reply[:len(reply)/2]))
+	f.Add(channel, "a1")
+	f.Add(channel, "b2 "+string(reply))
+	f.Add(key.Cluster("d").Replies("m1"), "a1 "+string(reply))
+	f.Add("atlhyper:{", " ")
+	c := unconnected(f)
+	f.Fuzz(func(t *testing.T, channel, announcement string) {
+		a := &ask{cluster: "c", id: "a1", got: make(chan outcome, 1)}
+		if err := c.fetcher.add(a); err != nil {
+			t.Fatal(err)
+		}
+		c.fetcher.hear(t.Context(), channel, announcement)
+		c.fetcher.remove(a)
+		select {
+		case got := <-a.got:
+			cluster, ok := key.ClusterOf(channel)
+			if !ok || cluster != "c" || got.reply.ID != "a1" || !strings.HasPrefix(announcement, "a1 ") {
+				t.Fatalf("%q on %q delivered %+v", announcement, channel, got.reply)
+			}
+		case <-c.fetcher.there:
+		default:
+		}
+		c.fetcher.takeSpent()
+	})
+}
+
+// unconnected is a client without a Redis.
+func unconnected(f *testing.F) *Client {
+	f.Helper()
 	clients, err := conn.Open(conn.Config{URL: "redis://127.0.0.1:1"})
 	if err != nil {
 		f.Fatal(err)
@@ -83,6 +116,15 @@ func FuzzFetched(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
+	return c
+}
+
+// What a script of Redis, or what stands in its place, returns is read or refused.
+func FuzzFetched(f *testing.F) {
+	f.Add(int64(3), "\x81\xa1v\x01", true)
+	f.Add(int64(-2), "", false)
+	f.Add(int64(1<<62), "x", true)
+	c := unconnected(f)
 	f.Fuzz(func(t *testing.T, length int64, raw string, withReply bool) {
 		answer := []any{length}
 		if withReply {
@@ -106,7 +148,7 @@ func FuzzFetched(f *testing.F) {
 				t.Fatalf("nothing is delivered of %v", answer)
 			}
 		}
-		c.fetcher.spent = nil
+		c.fetcher.takeSpent()
 	})
 }
 

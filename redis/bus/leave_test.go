@@ -15,14 +15,17 @@ import (
 )
 
 // moves is how many BLMOVEs the server has run, or begun to wait for.
-func (r *rig) moves() (calls int) {
+func (r *rig) moves() int { return r.calls("blmove") }
+
+// calls is how often the server has run a command, scripts' own calls counted.
+func (r *rig) calls(command string) (calls int) {
 	r.t.Helper()
 	text, err := r.admin.Info(r.t.Context(), "commandstats").Result()
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	for line := range strings.Lines(text) {
-		if rest, found := strings.CutPrefix(line, "cmdstat_blmove:calls="); found {
+		if rest, found := strings.CutPrefix(line, "cmdstat_"+command+":calls="); found {
 			if _, err := fmt.Sscanf(rest, "%d,", &calls); err != nil {
 				r.t.Fatalf("%s: %v", line, err)
 			}

@@ -33,13 +33,8 @@ func (c *Client) Run(ctx context.Context) error {
 // listen hears which replies are there. One subscription serves all clusters.
 func (c *Client) listen(ctx context.Context) {
 	c.clients.Listen(ctx, conn.Subscription{
-		Patterns: []string{key.RepliesPattern(c.cfg.Replica)},
-		OnMessage: func(channel, id string) {
-			cluster, ok := key.ClusterOf(channel)
-			if ok && validateID(id) == nil {
-				c.fetcher.announce(ctx, cluster, id)
-			}
-		},
+		Patterns:  []string{key.RepliesPattern(c.cfg.Replica)},
+		OnMessage: func(channel, payload string) { c.fetcher.hear(ctx, channel, payload) },
 		// New, or again after a cut: what was announced meanwhile was not heard.
 		OnSubscribe: func() { c.fetcher.fetchAll(ctx) },
 	})

@@ -28,7 +28,7 @@ const (
 //	        seconds, microseconds of TIME, the result}
 const pushLua = `
 local seconds, micros = now_parts()
-local now, live = now_ms(), false
+local now, live = seconds * 1000 + math.floor(micros / 1000), false
 local beats = redis.call('HVALS', KEYS[2])
 for _, value in ipairs(beats) do
   if beat_live(value, now, tonumber(ARGV[3])) == 'r' then live = true; break end

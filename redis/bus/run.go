@@ -119,7 +119,8 @@ func (s *Server) guarded(ctx context.Context, cmd Command) (reply Reply) {
 //	KEYS[1] reply:<id>  KEYS[2] claimed:<instance>  KEYS[3] answered:<id>
 //	KEYS[4] result:<hash>, when the reply is shared
 //	ARGV    reply, TTL of reply and mark in ms, command, instance, id, channel of the
-//	        replica or ""; ms on Redis's clock: when the reply, when the result is of no use
+//	        replica or ""; ms on Redis's clock: when the reply, when the result is of no use;
+//	        what parts the id and the reply in the announcement, "" to leave the reply out
 //	result  {1 delivered | 0 answered before | 2 too late}
 //
 // LREM comes first: a script that has written may go on when Redis has run out of
@@ -133,7 +134,11 @@ redis.call('RPUSH', KEYS[1], ARGV[1])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 local keep = tonumber(ARGV[8]) - now
 if KEYS[4] and keep > 0 then redis.call('SET', KEYS[4], ARGV[1], 'PX', keep) end
-if ARGV[6] ~= '' then redis.call('PUBLISH', ARGV[6], ARGV[5]) end
+if ARGV[6] ~= '' then
+  local said = ARGV[5]
+  if ARGV[9] ~= '' then said = said .. ARGV[9] .. ARGV[1] end
+  redis.call('PUBLISH', ARGV[6], said)
+end
 return {1}
 `
 
@@ -175,7 +180,10 @@ func (s *Server) answer(ctx context.Context, c claim, reply Reply, late bool) {
 
 // answerArgs are the script's; left is how long the reply is of use.
 func (s *Server) answerArgs(c claim, data []byte, share bool) (keys []string, args func(left time.Duration) []any) {
-	cluster, channel := s.cfg.Cluster, ""
+	cluster, channel, apart := s.cfg.Cluster, "", ""
+	if len(data) <= min(c.cmd.Carry, maxCarried) {
+		apart = carrier
+	}
 	if key.ValidateInstance(c.cmd.Replica) == nil {
 		channel = cluster.Replies(c.cmd.Replica)
 	}
@@ -187,7 +195,7 @@ func (s *Server) answerArgs(c claim, data []byte, share bool) (keys []string, ar
 	return keys, func(left time.Duration) []any {
 		return []any{
 			data, max(left, key.Grace).Milliseconds(), c.raw, s.cfg.Instance, c.cmd.ID, channel,
-			c.until.UnixMilli(), c.at.Add(ttl).UnixMilli(),
+			c.until.UnixMilli(), c.at.Add(ttl).UnixMilli(), apart,
 		}
 	}
 }

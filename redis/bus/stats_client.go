@@ -32,6 +32,8 @@ type ClientStats struct {
 	Offline, Unavailable int64
 	// Found replies were found by the sweep: their announcement was lost or late.
 	Found int64
+	// Carried replies came with their announcement.
+	Carried int64
 	// ReplyBytes is the length of the replies that were read, FetchBytes of those on
 	// their way now.
 	ReplyBytes, FetchBytes int64
@@ -39,7 +41,7 @@ type ClientStats struct {
 
 type clientStats struct {
 	pushed, answered, refused, tooLarge, unreadable, tooLong, timedOut, canceled, shared, fullList, fullReplica, fullCluster,
-	offline, unavailable, found, replyBytes, fetchBytes atomic.Int64
+	offline, unavailable, found, carried, replyBytes, fetchBytes atomic.Int64
 }
 
 // ended counts the outcome of a command that was pushed.
@@ -63,7 +65,7 @@ func (c *Client) Stats() ClientStats {
 		Waiting: int64(c.Waiting()), Pushed: s.pushed.Load(), Answered: s.answered.Load(), Refused: s.refused.Load(),
 		TooLarge: s.tooLarge.Load(), Unreadable: s.unreadable.Load(), TooLong: s.tooLong.Load(), TimedOut: s.timedOut.Load(), Canceled: s.canceled.Load(), Shared: s.shared.Load(),
 		FullList: s.fullList.Load(), FullReplica: s.fullReplica.Load(), FullCluster: s.fullCluster.Load(),
-		Offline: s.offline.Load(), Unavailable: s.unavailable.Load(), Found: s.found.Load(),
+		Offline: s.offline.Load(), Unavailable: s.unavailable.Load(), Found: s.found.Load(), Carried: s.carried.Load(),
 		ReplyBytes: s.replyBytes.Load(), FetchBytes: s.fetchBytes.Load(),
 	}
 }
@@ -92,6 +94,7 @@ func (c *Client) register() error {
 		{Name: full, Help: fullHelp, Label: "bound", Value: "replica", Counter: &s.fullReplica},
 		{Name: full, Help: fullHelp, Label: "bound", Value: "cluster", Counter: &s.fullCluster},
 		{Name: "master_replies_found_total", Help: "Replies that the sweep found: their announcement was lost or late.", Counter: &s.found},
+		{Name: "master_replies_carried_total", Help: "Replies that came with their announcement.", Counter: &s.carried},
 		{Name: "master_reply_bytes_total", Help: "Length of the replies that were read.", Counter: &s.replyBytes},
 		{Name: "master_reply_fetch_bytes", Help: "Length of the replies on their way from Redis.", Gauge: func() float64 { return float64(s.fetchBytes.Load()) }},
 	}, c.waited)

@@ -19,22 +19,21 @@ import (
 func (s *Server) take(ctx context.Context) {
 	var backoff conn.Backoff
 	for s.acquire(ctx) {
-		raw, err := s.clients.BlockingMove(ctx, s.cfg.Cluster.Commands(), s.claimedBy)
-		if errors.Is(err, redis.Nil) {
-			s.release(1)
-			s.healthy(ctx, &backoff)
-			continue
-		}
-		if err == nil && ctx.Err() != nil {
-			// It stays in the claimed list and is handed back.
-			s.release(1)
-			return
-		}
-		if err == nil {
-			s.start(ctx, raw)
-			err = s.drain(ctx)
+		moved, err := s.clients.BlockingMove(ctx, s.cfg.Cluster.Commands(), s.claimedBy, key.ClaimedTTL)
+		if moved.OK && ctx.Err() == nil {
+			s.start(ctx, moved.Element)
 		} else {
 			s.release(1)
+		}
+		if ctx.Err() != nil {
+			// What was moved stays in the claimed list and is handed back.
+			return
+		}
+		if err == nil && moved.Left > 0 {
+			err = s.drain(ctx)
+		}
+		if errors.Is(err, redis.Nil) {
+			err = nil // nothing came
 		}
 		if err == nil {
 			s.healthy(ctx, &backoff)
@@ -75,6 +74,9 @@ return moved
 func (s *Server) drain(ctx context.Context) error {
 	for ctx.Err() == nil {
 		free := s.tryAcquire()
+		if free == 0 {
+			return nil
+		}
 		result, err := s.scripts.drain.Run(context.WithoutCancel(ctx), s.clients.Normal,
 			[]string{s.cfg.Cluster.Commands(), s.claimedBy}, free, key.ClaimedTTL.Milliseconds())
 		var moved []string
@@ -89,7 +91,7 @@ func (s *Server) drain(ctx context.Context) error {
 		for _, raw := range moved {
 			s.start(ctx, raw)
 		}
-		if len(moved) < free || free == 0 {
+		if len(moved) < free {
 			return nil
 		}
 	}

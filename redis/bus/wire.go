@@ -5,10 +5,10 @@
 //	         is there room; RPUSH commands
 //	agent    BLMOVE commands -> claimed:<instance>, a script drains more of them;
 //	         run; script: LREM claimed, RPUSH reply:<id> once, SET result:<hash>,
-//	         PUBLISH replies:<replica>
-//	master   one subscription for all waits, a script reads reply:<id> if it is not too
-//	         long; a sweep each second and on every subscription finds what was not
-//	         announced
+//	         PUBLISH replies:<replica>, with the reply if it is short
+//	master   one subscription for all waits; a script reads a reply:<id> that was announced
+//	         without it, if it is not too long; a sweep each second and on every
+//	         subscription finds what was not announced, and deletes what was read
 //
 // A command is in exactly one list until it is answered, so neither a cut
 // connection nor a killed agent loses it.
@@ -37,6 +37,10 @@ const (
 	maxID = 64
 	// maxTraceparent is the longest traceparent header: version 00 has 55 bytes.
 	maxTraceparent = 128
+	// maxCarried is the longest reply that is part of its announcement: what most are
+	// within, and little enough for Redis to hold for a replica that is slow to hear, and
+	// for that to read and drop when nobody waits.
+	maxCarried = 8 << 10
 	// maxMessage is the longest error message of a reply, in bytes.
 	maxMessage = 1 << 10
 )
@@ -57,6 +61,9 @@ type Command struct {
 	Replica string `json:"replica"`
 	// Traceparent continues the caller's trace (W3C header); "" for none.
 	Traceparent string `json:"traceparent,omitempty"`
+	// Carry is how long a reply may be, in bytes, to be part of its announcement; 0 from
+	// masters that read it from its key only.
+	Carry int `json:"carry,omitempty"`
 }
 
 // Reply is the answer to a command.
@@ -83,6 +90,9 @@ type Reply struct {
 	Shared bool `json:"-"`
 }
 
+// carrier is between the id and the reply in an announcement; ids have none.
+const carrier = " "
+
 // Refusal is a reply without data.
 func Refusal(err *fault.Error) Reply { return Reply{Code: err.Code, Message: err.Message} }
 
@@ -96,7 +106,28 @@ func decodeCommand(data []byte) (Command, error) {
 	if len(data) > MaxCommandBytes {
 		return Command{}, fmt.Errorf("command: %d bytes are more than %d", len(data), MaxCommandBytes)
 	}
-	// First what every version has, so that another version gets its answer.
+	var full Command
+	unreadable := codec.Decode(data, &full)
+	if unreadable != nil || full.V != Version || validateID(full.ID) != nil {
+		return decodeHead(data, unreadable)
+	}
+	switch {
+	case len(full.Kind) > maxID:
+		return full.head(), fmt.Errorf("command: a kind of %d bytes is too long", len(full.Kind))
+	case len(full.Traceparent) > maxTraceparent:
+		return full.head(), fmt.Errorf("command: a traceparent of %d bytes is too long", len(full.Traceparent))
+	}
+	return full, nil
+}
+
+// head is what is needed to refuse a command.
+func (c Command) head() Command {
+	return Command{V: c.V, ID: c.ID, Replica: c.Replica, Deadline: c.Deadline}
+}
+
+// decodeHead reads of a command what every version has, so that another version, or
+// one that is unreadable otherwise, gets its answer.
+func decodeHead(data []byte, unreadable error) (Command, error) {
 	var head struct {
 		V        int    `json:"v"`
 		ID       string `json:"id"`
@@ -113,17 +144,7 @@ func decodeCommand(data []byte) (Command, error) {
 	if head.V != Version {
 		return cmd, fmt.Errorf("command: %w %d; this agent reads version %d", errVersion, head.V, Version)
 	}
-	var full Command
-	if err := codec.Decode(data, &full); err != nil {
-		return cmd, fmt.Errorf("command: %w", err)
-	}
-	switch {
-	case len(full.Kind) > maxID:
-		return cmd, fmt.Errorf("command: a kind of %d bytes is too long", len(full.Kind))
-	case len(full.Traceparent) > maxTraceparent:
-		return cmd, fmt.Errorf("command: a traceparent of %d bytes is too long", len(full.Traceparent))
-	}
-	return full, nil
+	return cmd, fmt.Errorf("command: %w", unreadable)
 }
 
 // commandID returns the id of a command that may be unreadable otherwise.

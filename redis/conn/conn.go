@@ -147,16 +147,36 @@ func (c Config) withDefaults(topology Topology) (Config, error) {
 // Block is how long BlockingMove waits on the server.
 const Block = time.Second
 
-// BlockingMove moves the first element of a list to the end of another one, waiting
-// up to Block for one to come, on connections of its own. It returns redis.Nil when
-// none came. It does not heed ctx: an interrupted move may have moved something.
-func (c *Clients) BlockingMove(ctx context.Context, from, to string) (string, error) {
-	// The library's BLMove would wait 10 s more for the answer of a frozen server.
-	cmd := redis.NewStringCmd(context.WithoutCancel(ctx), "blmove", from, to, "left", "right", Block.Seconds())
-	if err := c.blocking.Process(context.WithoutCancel(ctx), cmd); err != nil {
-		return "", err
-	}
-	return cmd.Val(), nil
+// Moved is what came of a BlockingMove.
+type Moved struct {
+	// Element was moved, if OK.
+	Element string
+	OK      bool
+	// Left is how many more there were after it.
+	Left int64
+}
+
+// BlockingMove moves the first element of a list to the end of another one, which
+// lives for ttl from then, waiting up to Block for one to come, on connections of its
+// own. The error is redis.Nil when none came; with another one an element may have
+// been moved and be returned all the same. It does not heed ctx: an interrupted move
+// may have moved something.
+func (c *Clients) BlockingMove(ctx context.Context, from, to string, ttl time.Duration) (Moved, error) {
+	ctx = context.WithoutCancel(ctx)
+	// The library's BLMove would wait 10 s more for the answer of a frozen server. What
+	// follows it in the pipeline is run when it has come back, and answered with it.
+	move := redis.NewStringCmd(ctx, "blmove", from, to, "left", "right", Block.Seconds())
+	var left *redis.IntCmd
+	_, err := c.blocking.Pipelined(ctx, func(p redis.Pipeliner) error {
+		err := p.Process(ctx, move)
+		p.PExpire(ctx, to, ttl)
+		left = p.LLen(ctx, from)
+		return err
+	})
+	moved := Moved{Element: move.Val(), Left: left.Val()}
+	// One that was not sent has neither an error nor an element.
+	moved.OK = move.Err() == nil && (err == nil || moved.Element != "")
+	return moved, err
 }
 
 // Topology is what the URL says.

@@ -130,7 +130,7 @@ func TestNothingIsRepeated(t *testing.T) {
 			}{
 				{"the library's defaults", func() error { return defaults.RPush(t.Context(), "{t}list", "x").Err() }, 2},
 				{"a command", func() error { return ours.Normal.RPush(t.Context(), "{t}list", "x").Err() }, 1},
-				{"a blocking move", func() error { _, err := ours.BlockingMove(t.Context(), "{t}from", "{t}list"); return err }, 1},
+				{"a blocking move", func() error { _, err := ours.BlockingMove(t.Context(), "{t}from", "{t}list", time.Minute); return err }, 1},
 				{"a pipeline", func() error { return push(t, ours.Normal.Pipeline()) }, 1},
 				{"a transaction", func() error { return push(t, ours.Normal.TxPipeline()) }, 1},
 				{"a script", func() error {
@@ -146,7 +146,7 @@ func TestNothingIsRepeated(t *testing.T) {
 				); err != nil {
 					t.Fatal(err)
 				}
-				if _, err := ours.BlockingMove(t.Context(), "{t}from", "{t}elsewhere"); err != nil {
+				if _, err := ours.BlockingMove(t.Context(), "{t}from", "{t}elsewhere", time.Minute); err != nil {
 					t.Fatal(err)
 				}
 				cut.next.Store(true)

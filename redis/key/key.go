@@ -15,6 +15,9 @@
 //	atlhyper:{C}:events                channel agent       masters         -
 //	atlhyper:{C}:replies:<replica>     channel agent       asking master   -
 //	atlhyper:{C}:cancels               channel masters     agents          -
+//
+// An announcement on replies:<replica> is the id of a command, or that, a space and the
+// reply.
 package key
 
 import (

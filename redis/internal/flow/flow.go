@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -198,6 +199,7 @@ func (f *flow) together(ctx context.Context) error {
 		{"the master reads a section", f.read},
 		{"a command is answered", func(ctx context.Context) error { return f.ask(ctx, detail.KindNode) }},
 		{"its result is shared", func(ctx context.Context) error { return f.ask(ctx, detail.KindNode) }},
+		{"a command is answered at length", f.askLong},
 		{"the work of a lost agent is taken back", f.tookOver},
 		{"an expired command is dropped", f.drop},
 		{"a command that runs is cancelled", f.cancel},
@@ -261,9 +263,22 @@ func (f *flow) read(ctx context.Context) error {
 }
 
 func (f *flow) ask(ctx context.Context, kind detail.Kind) error {
-	reply, err := f.client.Do(ctx, f.Cluster, bus.Request{Kind: kind, Params: params(), Timeout: f.Patience})
-	if err == nil && !bytes.Equal(reply.Data, params()) {
-		err = fmt.Errorf("answered %x, want %x", reply.Data, params())
+	return f.echoed(ctx, kind, params())
+}
+
+// askLong gets a reply that does not fit into its announcement.
+func (f *flow) askLong(ctx context.Context) error {
+	long, err := codec.Encode(strings.Repeat("x", 16<<10))
+	if err != nil {
+		return err
+	}
+	return f.echoed(ctx, detail.KindTrace, long)
+}
+
+func (f *flow) echoed(ctx context.Context, kind detail.Kind, params codec.Raw) error {
+	reply, err := f.client.Do(ctx, f.Cluster, bus.Request{Kind: kind, Params: params, Timeout: f.Patience})
+	if err == nil && !bytes.Equal(reply.Data, params) {
+		err = fmt.Errorf("answered %.40x, want %.40x", reply.Data, params)
 	}
 	return err
 }
