@@ -62,10 +62,10 @@ func (s *Service) readFleet(ctx context.Context) (*fleetList, error) {
 	s.followAll(ctx, slices.Sorted(maps.Keys(listed)))
 	next.tried = s.now()
 	s.judgeAll(next, listed)
+	s.fleet.list.Store(next) // also when it is too old: who asks next is told at once
 	if err != nil && !next.reached && next.tried.sub(next.asked) > fleetOld {
 		return nil, err
 	}
-	s.fleet.list.Store(next)
 	return next, nil
 }
 

@@ -180,9 +180,14 @@ func TestFleetWithoutRedis(t *testing.T) {
 		return err == nil && !fleet.Stale
 	})
 	idleReplica := newReplica(t, server, idle)
+	idleReplica.stopClock()
 	server.Stop()
 	if _, err := idleReplica.Fleet(t.Context()); !fault.Is(err, fault.StoreUnavailable) {
 		t.Errorf("without a list: %v", err)
+	}
+	before := idleReplica.commands.Load()
+	if _, err := idleReplica.Fleet(t.Context()); !fault.Is(err, fault.StoreUnavailable) || idleReplica.commands.Load() != before {
+		t.Errorf("again, which asks nobody: %v", err)
 	}
 }
 
