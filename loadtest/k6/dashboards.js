@@ -16,7 +16,7 @@ export const options = {
       executor: 'ramping-arrival-rate',
       startRate: Math.ceil(peak / 10),
       timeUnit: '1s',
-      preAllocatedVUs: 100,
+      preAllocatedVUs: 250,
       maxVUs: 300,
       stages: [
         { duration: `${Math.round(seconds * 0.4)}s`, target: peak },

@@ -13,7 +13,7 @@ const some = (n) => Math.max(1, Math.round(n * load));
 export const options = {
   ...common,
   scenarios: {
-    viewers: { executor: 'constant-arrival-rate', exec: 'view', rate: some(150), timeUnit: '1s', duration, preAllocatedVUs: 60, maxVUs: 300, gracefulStop: '35s' },
+    viewers: { executor: 'constant-arrival-rate', exec: 'view', rate: some(150), timeUnit: '1s', duration, preAllocatedVUs: 200, maxVUs: 300, gracefulStop: '35s' },
     investigators: { executor: 'constant-arrival-rate', exec: 'investigate', rate: some(20), timeUnit: '1s', duration, preAllocatedVUs: 20, maxVUs: 200, gracefulStop: '35s' },
   },
   thresholds: {

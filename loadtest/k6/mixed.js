@@ -15,7 +15,7 @@ const some = (n) => Math.max(1, Math.round(n * load));
 export const options = {
   ...common,
   scenarios: {
-    viewers: { executor: 'constant-arrival-rate', exec: 'view', rate: some(200), timeUnit: '1s', duration, preAllocatedVUs: 60, maxVUs: 200, gracefulStop: '15s' },
+    viewers: { executor: 'constant-arrival-rate', exec: 'view', rate: some(200), timeUnit: '1s', duration, preAllocatedVUs: 200, maxVUs: 300, gracefulStop: '15s' },
     investigators: { executor: 'constant-vus', exec: 'investigate', vus: some(10), duration, gracefulStop: '15s' },
     operators: { executor: 'constant-arrival-rate', exec: 'operate', rate: some(4), timeUnit: '1s', duration, preAllocatedVUs: 4, maxVUs: 20, gracefulStop: '15s' },
     screens: { executor: 'constant-vus', exec: 'watch', vus: some(50), duration, gracefulStop: '5s' },
