@@ -89,7 +89,8 @@ func (s *Service) Now(cluster key.Cluster) (time.Time, bool) {
 // and store_unavailable, also when what lies in Redis cannot be read.
 func (s *Service) Section(ctx context.Context, cluster key.Cluster, name model.Section) (*Answer, error) {
 	now := s.now()
-	if h := s.cache.section(cluster, name); h != nil {
+	h := s.cache.section(cluster, name)
+	if h != nil {
 		h.used.Store(int64(now))
 		// In this order: the answer is at least as new as what it is valid by.
 		if int64(now) < h.valid.Load() {
@@ -98,10 +99,12 @@ func (s *Service) Section(ctx context.Context, cluster key.Cluster, name model.S
 				return answer, nil
 			}
 		}
-		if answer, v := s.held(ctx, cluster, name); v.kind == serve || v.kind == none {
-			s.stats.hits.Add(1)
-			return answer, v.err
-		}
+	}
+	// Also when it is not held: that Redis failed to answer about the cluster a moment
+	// ago is known without asking again.
+	if answer, v := s.held(ctx, cluster, name); v.kind == serve || v.kind == none {
+		s.stats.hits.Add(1)
+		return answer, v.err
 	}
 	s.stats.misses.Add(1)
 	answer, _, err := s.flights.Do(ctx, sectionKey{cluster, name}, func(ctx context.Context) (*Answer, error) {
@@ -191,7 +194,7 @@ func (s *Service) release(e *entry, h *held) {
 	e.mu.Lock()
 	e.loads--
 	h.loads--
-	if h.loads == 0 && (!h.there || h.huge) && !h.pinned && e.sections[h.name] == h {
+	if h.loads == 0 && (!h.there || h.huge) && !h.pinned(s.now()) && e.sections[h.name] == h {
 		s.remove(e, h)
 	}
 	s.tidy(e, s.now())

@@ -111,7 +111,7 @@ func (s *Service) followAll(ctx context.Context, ids []key.Cluster) {
 		isDue := false
 		for _, name := range fleetSections() {
 			h := s.cache.want(e, name, s.now())
-			h.pinned = true
+			h.shown = s.now()
 			isDue = e.judge(h, s.now()).kind == check || isDue
 		}
 		e.mu.Unlock()

@@ -191,6 +191,35 @@ func TestFleetWithoutRedis(t *testing.T) {
 	}
 }
 
+// A cluster that was forgotten is held no more, also while the fleet is asked for.
+func TestFleetLetsGoOfTheForgotten(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	r := startReplica(t, server)
+	clients := newAgent(t, server, "one", 10*time.Second).clients
+	for _, c := range []key.Cluster{"one", "two"} {
+		publishValues(t, clients, c, map[model.Section]any{model.SectionOverview: model.Overview{}})
+	}
+	enlist(t, server, "one", "two")
+	redistest.Eventually(t, "both are shown", func() bool {
+		_, byID := glances(t, r)
+		return len(byID) == 2
+	})
+	if err := snapshot.Forget(t.Context(), clients, "two"); err != nil {
+		t.Fatal(err)
+	}
+	redistest.Eventually(t, "one is shown", func() bool {
+		_, byID := glances(t, r)
+		return len(byID) == 1
+	})
+	r.pass(dashboard.DefaultIdle + time.Hour)
+	enlist(t, server, "one")
+	redistest.Eventually(t, "one is held", func() bool {
+		glances(t, r)
+		return r.metric(t, "master_cache_clusters") == 1
+	})
+}
+
 // BenchmarkFleet is one answer about 1,000 clusters, JSON included: warm, and the first.
 func BenchmarkFleet(b *testing.B) {
 	const n = 1000

@@ -42,7 +42,7 @@ type held struct {
 	dirty   bool                 // the answer is not of this value and meta
 	built   instant              // when the answer was made
 	loads   int                  // requests that wait for it: it must stay
-	pinned  bool                 // the fleet shows it
+	shown   instant              // when the fleet last showed it
 	size    int64                // what was counted for it
 	huge    bool                 // it is larger than the whole cache: it goes, and is not counted
 }
@@ -53,6 +53,9 @@ type saying struct {
 	stale  bool
 	reason string
 }
+
+// pinned tells whether the fleet shows the section: then it stays.
+func (h *held) pinned(now instant) bool { return now.sub(h.shown) <= fleetIdle }
 
 // hash of the value that is held, to be told apart from the next one.
 func (h *held) hash() string {

@@ -31,7 +31,7 @@ func (s *Service) sweep(ctx context.Context) {
 		e.mu.Lock()
 		now := s.now()
 		for _, h := range e.sections {
-			if h.pinned = h.pinned && s.fleet.inUse(now); h.pinned {
+			if h.pinned(now) {
 				continue
 			}
 			if !e.subscribed(h.name) && h.loads == 0 && now.sub(instant(h.used.Load())) > s.cfg.Idle {
@@ -77,11 +77,12 @@ func (s *Service) trim() {
 		h    *held
 		used instant
 	}
+	now := s.now()
 	var all []candidate
 	for _, e := range s.cache.all() {
 		e.mu.Lock()
 		for _, h := range e.sections {
-			if h.pinned || h.loads > 0 || h.size == 0 {
+			if h.pinned(now) || h.loads > 0 || h.size == 0 {
 				continue
 			}
 			all = append(all, candidate{e, h, instant(h.used.Load())})
