@@ -243,6 +243,8 @@ func TestIdleSectionsAreDropped(t *testing.T) {
 	redistest.Eventually(t, "its cluster is dropped", func() bool { return r.metric(t, "master_cache_clusters") == 1 })
 	stop()
 	r.pass(11 * time.Minute)
+	redistest.Eventually(t, "no section is held", func() bool { return r.metric(t, "master_cache_sections") == 0 })
+	r.pass(time.Minute)
 	redistest.Eventually(t, "nothing is left", func() bool {
 		return r.metric(t, "master_cache_clusters") == 0 && r.metric(t, "master_cache_bytes") == 0
 	})
