@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
@@ -76,8 +77,9 @@ func newClients(api *rest.Config) (*clients, error) {
 	return c, err
 }
 
-// close ends idle connections.
-func (c *clients) close() { c.http.CloseIdleConnections() }
+// close ends idle connections. The client's own method would find the transport hidden
+// below what adds credentials.
+func (c *clients) close() { utilnet.CloseIdleConnectionsFor(c.http.Transport) }
 
 // listWatch lists and watches the kind in all namespaces.
 func (c *clients) listWatch(k kind) (*cache.ListWatch, error) {

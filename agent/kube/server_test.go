@@ -119,7 +119,7 @@ func TestEachKindIsShown(t *testing.T) {
 	ready(t, c)
 
 	want := map[model.Section]any{
-		model.SectionKubePods:            model.KubePod{Phase: "Pending", QOSClass: "BestEffort", Containers: []model.KubeContainer{{Name: "main", Image: "shop:1"}}},
+		model.SectionKubePods:            model.KubePod{Phase: "Pending", Containers: []model.KubeContainer{{Name: "main", Image: "shop:1", State: "waiting"}}},
 		model.SectionKubeDeployments:     model.KubeDeployment{Replicas: 3, Strategy: "RollingUpdate", Selector: "app=shop", Images: []string{"shop:1"}, Conditions: []model.KubeCondition{}},
 		model.SectionKubeStatefulSets:    model.KubeStatefulSet{Replicas: 1, ServiceName: "service", Selector: "app=shop", Images: []string{"shop:1"}},
 		model.SectionKubeDaemonSets:      model.KubeDaemonSet{Selector: "app=shop", Images: []string{"shop:1"}},

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"maps"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -48,6 +49,13 @@ func quantities(list corev1.ResourceList) map[string]string {
 	for name, q := range list {
 		out[string(name)] = q.String()
 	}
+	return out
+}
+
+// some are the quantities that are not zero.
+func some(list corev1.ResourceList) map[string]string {
+	out := quantities(list)
+	maps.DeleteFunc(out, func(_, q string) bool { return q == "0" })
 	return out
 }
 

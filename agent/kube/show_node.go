@@ -17,7 +17,7 @@ func showNode(n *corev1.Node) *model.KubeNode {
 	out := &model.KubeNode{
 		Metadata: metadataOf(&n.ObjectMeta), Unschedulable: n.Spec.Unschedulable,
 		Roles: []string{}, Addresses: make([]model.KubeAddress, len(n.Status.Addresses)), Conditions: []model.KubeCondition{},
-		Capacity: quantities(n.Status.Capacity), Allocatable: quantities(n.Status.Allocatable),
+		Capacity: some(n.Status.Capacity), Allocatable: some(n.Status.Allocatable),
 		KubeletVersion: info.KubeletVersion, OSImage: info.OSImage, KernelVersion: info.KernelVersion,
 		ContainerRuntimeVersion: info.ContainerRuntimeVersion, OperatingSystem: info.OperatingSystem, Architecture: info.Architecture,
 	}
@@ -32,11 +32,13 @@ func showNode(n *corev1.Node) *model.KubeNode {
 	}
 	for _, c := range n.Status.Conditions {
 		// Ready should be True, every other one False. What is as it should be needs no
-		// words; heartbeats would make the section change each minute.
+		// words. Heartbeats are not shown: they would change the section each minute.
 		want := corev1.ConditionFalse
 		if c.Type == corev1.NodeReady {
 			want = corev1.ConditionTrue
 			out.Ready = c.Status == want
+		} else if c.Status == want {
+			continue
 		}
 		out.Conditions = append(out.Conditions, condition(string(c.Type), c.Status, want, c.Reason, c.Message))
 	}

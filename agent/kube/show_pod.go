@@ -1,23 +1,35 @@
 package kube
 
 import (
+	"maps"
+
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/atlhyper/observe/shared/model"
 )
 
-// States of a container.
+// States of a container; that it runs is "".
 const (
 	waiting    = "waiting"
-	running    = "running"
 	terminated = "terminated"
 )
+
+// hashes are labels that controllers use to tell generations of their pods apart.
+// Each is of no use to others and a twentieth of the section.
+func hashes() []string {
+	return []string{appsv1.DefaultDeploymentUniqueLabelKey, appsv1.ControllerRevisionHashLabelKey}
+}
 
 func showPod(p *corev1.Pod) *model.KubePod {
 	out := &model.KubePod{
 		Metadata: metadataOf(&p.ObjectMeta), Phase: string(p.Status.Phase),
-		NodeName: p.Spec.NodeName, PodIP: p.Status.PodIP, QOSClass: string(p.Status.QOSClass), Owner: ownerOf(&p.ObjectMeta),
+		NodeName: p.Spec.NodeName, PodIP: p.Status.PodIP, Owner: ownerOf(&p.ObjectMeta),
 		Containers: make([]model.KubeContainer, 0, len(p.Spec.Containers)),
+	}
+	out.Metadata.Labels = maps.Clone(out.Metadata.Labels)
+	for _, label := range hashes() {
+		delete(out.Metadata.Labels, label)
 	}
 	statuses := make(map[string]*corev1.ContainerStatus, len(p.Status.ContainerStatuses))
 	for i := range p.Status.ContainerStatuses {
@@ -37,7 +49,7 @@ func showPod(p *corev1.Pod) *model.KubePod {
 
 // showContainer joins what is wanted with what the node says of it, nil before it does.
 func showContainer(c *corev1.Container, s *corev1.ContainerStatus) model.KubeContainer {
-	out := model.KubeContainer{Name: c.Name, Image: c.Image}
+	out := model.KubeContainer{Name: c.Name, Image: c.Image, State: waiting}
 	if s == nil {
 		return out
 	}
@@ -51,11 +63,11 @@ func stateOf(s corev1.ContainerState) (state, reason string) {
 	case s.Waiting != nil:
 		return waiting, s.Waiting.Reason
 	case s.Running != nil:
-		return running, ""
+		return "", ""
 	case s.Terminated != nil:
 		return terminated, s.Terminated.Reason
 	}
-	return "", ""
+	return waiting, "" // the API's word for a state that is not said
 }
 
 // reasonOf is the first that holds of: it is being deleted, the pod's own reason, an

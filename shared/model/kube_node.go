@@ -7,9 +7,9 @@ type KubeNode struct {
 	Unschedulable           bool              `json:"unschedulable,omitempty"`
 	Roles                   []string          `json:"roles"`
 	Addresses               []KubeAddress     `json:"addresses"`
-	Conditions              []KubeCondition   `json:"conditions"`
+	Conditions              []KubeCondition   `json:"conditions"` // Ready, and those that are not as they should be
 	Taints                  []KubeTaint       `json:"taints,omitempty"`
-	Capacity                map[string]string `json:"capacity"`
+	Capacity                map[string]string `json:"capacity"` // without what it has none of
 	Allocatable             map[string]string `json:"allocatable"`
 	KubeletVersion          string            `json:"kubeletVersion"`
 	OSImage                 string            `json:"osImage"`

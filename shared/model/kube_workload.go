@@ -1,6 +1,7 @@
 package model
 
-// KubePod is a pod.
+// KubePod is a pod. There are many: what most have in common is left out, such as the
+// state of a container that runs.
 type KubePod struct {
 	Metadata KubeMetadata `json:"metadata"`
 	Phase    string       `json:"phase"` // Pending, Running, Succeeded, Failed or Unknown
@@ -9,7 +10,6 @@ type KubePod struct {
 	Reason     string          `json:"reason,omitempty"`
 	NodeName   string          `json:"nodeName,omitempty"` // absent until it is scheduled
 	PodIP      string          `json:"podIP,omitempty"`
-	QOSClass   string          `json:"qosClass,omitempty"`
 	Owner      *KubeRef        `json:"owner,omitempty"` // its controller
 	Ready      int64           `json:"ready"`           // containers that are
 	Restarts   int64           `json:"restarts"`        // of its containers
@@ -22,7 +22,7 @@ type KubeContainer struct {
 	Image    string `json:"image"`
 	Ready    bool   `json:"ready"`
 	Restarts int64  `json:"restartCount,omitempty"`
-	State    string `json:"state,omitempty"`  // waiting, running or terminated; absent before the node says so
+	State    string `json:"state,omitempty"`  // waiting or terminated; absent while it runs
 	Reason   string `json:"reason,omitempty"` // why it waits or ended
 }
 

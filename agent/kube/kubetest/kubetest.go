@@ -91,6 +91,8 @@ func (s *Server) start(assets string) error {
 	if err := os.Mkdir(api.CertDir, 0o700); err != nil {
 		return err
 	}
+	// Without it, the end of a server waits a minute for watches that nobody closes.
+	api.Configure().Set("shutdown-watch-termination-grace-period", "1s")
 	if err := s.plane.Start(); err != nil {
 		return err
 	}
