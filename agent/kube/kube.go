@@ -10,6 +10,7 @@ package kube
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -71,7 +72,7 @@ type Cluster struct {
 // New returns a Cluster that follows the API while Run runs.
 func New(cfg Config) (*Cluster, error) {
 	if cfg.API == nil {
-		return nil, fmt.Errorf("kube: Config.API is required")
+		return nil, errors.New("kube: Config.API is required")
 	}
 	if cfg.Patience == 0 {
 		cfg.Patience = DefaultPatience

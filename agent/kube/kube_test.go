@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -24,41 +25,39 @@ import (
 
 var (
 	required = flag.Bool("kube", false, "fail where there is no API server instead of skipping")
-	// server is nil where there is none.
+	// server is nil until a test asks for it: fuzzing starts this binary many times.
 	server *kubetest.Server
+	start  sync.Once
 )
 
-func TestMain(m *testing.M) {
-	flag.Parse()
-	os.Exit(run(m))
-}
+func TestMain(m *testing.M) { os.Exit(run(m)) }
 
-func run(m *testing.M) (code int) {
-	var err error
-	server, err = kubetest.Start()
-	if err != nil && (*required || !errors.Is(err, kubetest.ErrNotBuilt)) {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
+func run(m *testing.M) int {
+	code := m.Run()
 	if server != nil {
-		defer func() {
-			if err := server.Stop(); err != nil {
-				fmt.Fprintln(os.Stderr, err)
-				code = 1
-			}
-		}()
+		if err := server.Stop(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
 	}
-	return m.Run()
+	return code
 }
 
 // admin is a client that may do everything; the test is skipped where there is no
 // API server.
 func admin(t *testing.T) kubernetes.Interface {
 	t.Helper()
-	if server == nil {
+	var err error
+	start.Do(func() { server, err = kubetest.Start() })
+	switch {
+	case server != nil:
+		return server.Client(t)
+	case *required || err != nil && !errors.Is(err, kubetest.ErrNotBuilt):
+		t.Fatalf("no API server: %v", err)
+	default:
 		t.Skip(kubetest.ErrNotBuilt)
 	}
-	return server.Client(t)
+	return nil
 }
 
 // process waits for what kubetest has started again.

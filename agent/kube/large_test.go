@@ -85,6 +85,11 @@ func TestLargeCluster(t *testing.T) {
 		t.Errorf("%d nodes", len(nodes))
 	}
 
+	names, err := c.NodeNames()
+	if want := nodeName(7); err != nil || names["10.0.0.7"] != want || names[want] != want {
+		t.Errorf("10.0.0.7 is %q, not %q: %v", names["10.0.0.7"], want, err)
+	}
+
 	// One pod's change: what of it is written again, and how much.
 	pods := shownIn[model.KubePod](t, c, model.SectionKubePods)
 	of := pods[len(pods)/2].Metadata
