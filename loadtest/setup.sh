@@ -1,8 +1,8 @@
 #!/bin/sh
 # Makes sure that what the given job needs is here, says what it fetches, and
-# does nothing the second time. Usage: loadtest/setup.sh demo|test|load
+# does nothing the second time. Usage: loadtest/setup.sh demo|test|load|kube
 set -eu
-job=${1:?usage: loadtest/setup.sh demo|test|load}
+job=${1:?usage: loadtest/setup.sh demo|test|load|kube}
 
 say() { printf '%s\n' "setup: $*"; }
 
@@ -43,6 +43,55 @@ install_redis() {
   ln -sf /usr/bin/redis-check-rdb "$cache/bin/redis-server"
   redis-server --version >/dev/null
 }
+
+# Debian's package etcd-server starts a service, too: only its program is taken.
+fetch_etcd() {
+  if command -v etcd >/dev/null 2>&1; then
+    ln -sf "$(command -v etcd)" "$kube/etcd"
+    return 0
+  fi
+  command -v apt-get >/dev/null 2>&1 && command -v dpkg-deb >/dev/null 2>&1 || return 1
+  temporary=$(mktemp -d)
+  chmod 755 "$temporary" # apt-get downloads as a user of its own
+  say "fetching etcd with apt-get"
+  if (
+    cd "$temporary"
+    apt-get download -q etcd-server >/dev/null 2>&1 && dpkg-deb -x etcd-server_*.deb tree
+  ); then
+    mv "$temporary/tree/usr/bin/etcd" "$kube/etcd"
+  fi
+  rm -rf "$temporary"
+  [ -x "$kube/etcd" ]
+}
+
+# What the tests of agent/kube run on; the version is in the tools module's go.mod.
+setup_kube() {
+  kube=$cache/kube
+  module=agent/kube/kubetest/apiserver
+  mkdir -p "$kube"
+  if ! [ -x "$kube/etcd" ] && ! fetch_etcd; then
+    say "the package lists may be missing: updating them"
+    update || true
+    fetch_etcd || { say "the tests need etcd (Debian: the package etcd-server)"; exit 1; }
+  fi
+  wanted=$(awk '$1 == "k8s.io/kubernetes" { print $2 }' "$module/go.mod")
+  built=$(go version -m "$kube/kube-apiserver" 2>/dev/null | awk '$1 == "mod" && $2 == "k8s.io/kubernetes" { print $3 }')
+  [ "$built" = "$wanted" ] && return 0
+  say "building kube-apiserver $wanted into $kube: once, takes 7 to 11 minutes on two cores"
+  (
+    # A line now and then, so that nobody takes it for stuck.
+    (for minute in $(seq 60); do sleep 60; say "building kube-apiserver, minute $minute"; done) &
+    ticking=$!
+    trap 'kill $ticking 2>/dev/null' EXIT
+    CGO_ENABLED=0 go build -C "$module" -trimpath -ldflags '-s -w' -o "$kube/kube-apiserver.new" k8s.io/kubernetes/cmd/kube-apiserver
+  )
+  mv "$kube/kube-apiserver.new" "$kube/kube-apiserver"
+}
+
+if [ "$job" = kube ]; then
+  setup_kube
+  exit 0
+fi
 
 if ! command -v redis-server >/dev/null 2>&1 && ! install_redis; then
   if [ "$job" = demo ]; then

@@ -1,0 +1,147 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"reflect"
+	"runtime/debug"
+	"sync/atomic"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/tools/cache"
+)
+
+// item is what an informer's cache holds of an object.
+type item struct {
+	namespace, name, resourceVersion string
+	shown                            any // what kind.show returned; nil: not shown
+}
+
+// GetObjectMeta is how client-go learns the key; it is made anew since most of what
+// it could hold would be empty in each of thousands of items.
+func (i *item) GetObjectMeta() metav1.Object {
+	return &metav1.ObjectMeta{Namespace: i.namespace, Name: i.name, ResourceVersion: i.resourceVersion}
+}
+
+// informer follows one kind.
+type informer struct {
+	kind   kind
+	shared cache.SharedIndexInformer
+	health health
+	// version grows with each change of what is shown.
+	version atomic.Uint64
+	logger  *slog.Logger
+}
+
+func newInformer(k kind, c *clients, cfg Config, changed func()) (*informer, error) {
+	lw, err := c.listWatch(k)
+	if err != nil {
+		return nil, err
+	}
+	logger := cfg.Logger.With("resource", k.resource.Resource)
+	inf := &informer{
+		kind: k, logger: logger,
+		health: health{resource: k.resource.Resource, patience: cfg.Patience, clock: cfg.Clock, logger: logger},
+	}
+	inf.shared = cache.NewSharedIndexInformerWithOptions(inf.observed(lw), k.object, cache.SharedIndexInformerOptions{})
+	if err := inf.shared.SetTransform(inf.transform); err != nil {
+		return nil, err
+	}
+	if err := inf.shared.SetWatchErrorHandlerWithContext(inf.failed); err != nil {
+		return nil, err
+	}
+	_, err = inf.shared.AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc:    func(obj any) { inf.saw(nil, obj, changed) },
+		UpdateFunc: func(before, after any) { inf.saw(before, after, changed) },
+		DeleteFunc: func(obj any) { inf.saw(obj, nil, changed) },
+	})
+	return inf, err
+}
+
+func (inf *informer) run(ctx context.Context) { inf.shared.RunWithContext(ctx) }
+
+// observed notes how each request of lw ends. The informer itself retries most
+// failures without a word, with a delay that grows from 0.8 s to between 30 and 60 s.
+func (inf *informer) observed(lw *cache.ListWatch) *cache.ListWatch {
+	return &cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+			list, err := lw.ListWithContext(ctx, options)
+			inf.health.note(ctx, err)
+			return list, err
+		},
+		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+			w, err := lw.WatchWithContext(ctx, options)
+			inf.health.note(ctx, err)
+			return w, err
+		},
+	}
+}
+
+// failed hears of what no request shows, such as a list that cannot be read.
+func (inf *informer) failed(ctx context.Context, _ *cache.Reflector, err error) {
+	// A watch that was open too long or fell behind ends; the informer lists again.
+	if apierrors.IsResourceExpired(err) || apierrors.IsGone(err) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return
+	}
+	inf.health.note(ctx, err)
+}
+
+// transform replaces an object by what is shown of it, before it gets into any cache.
+// One that cannot be shown is logged and missing: the others are not its fault.
+func (inf *informer) transform(obj any) (out any, err error) {
+	object, ok := obj.(runtime.Object)
+	if !ok {
+		return obj, nil // an item: client-go may ask twice
+	}
+	accessor, err := meta.Accessor(object)
+	if err != nil {
+		return nil, fmt.Errorf("an object without metadata: %w", err)
+	}
+	it := &item{namespace: accessor.GetNamespace(), name: accessor.GetName(), resourceVersion: accessor.GetResourceVersion()}
+	defer func() {
+		if p := recover(); p != nil {
+			inf.logger.Error("an object cannot be shown", "namespace", it.namespace, "name", it.name, "panic", p, "stack", string(debug.Stack()))
+			out, err = it, nil
+		}
+	}()
+	it.shown = inf.kind.show(object)
+	return it, nil
+}
+
+// saw counts a change of what is shown.
+func (inf *informer) saw(before, after any, changed func()) {
+	if reflect.DeepEqual(shown(before), shown(after)) {
+		return
+	}
+	inf.version.Add(1)
+	changed()
+}
+
+func shown(obj any) any {
+	if gone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
+		obj = gone.Obj
+	}
+	if it, ok := obj.(*item); ok {
+		return it.shown
+	}
+	return nil
+}
+
+// items are all objects that are shown, in no order.
+func (inf *informer) items() []*item {
+	all := inf.shared.GetStore().List()
+	out := make([]*item, 0, len(all))
+	for _, obj := range all {
+		if it, ok := obj.(*item); ok && it.shown != nil {
+			out = append(out, it)
+		}
+	}
+	return out
+}

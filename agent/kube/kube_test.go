@@ -1,0 +1,177 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+
+	"github.com/atlhyper/observe/agent/kube/kubetest"
+	"github.com/atlhyper/observe/shared/fault"
+	"github.com/atlhyper/observe/shared/model"
+)
+
+var (
+	required = flag.Bool("kube", false, "fail where there is no API server instead of skipping")
+	// server is nil until a test asks for it: fuzzing starts this binary many times.
+	server *kubetest.Server
+	start  sync.Once
+)
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	code := m.Run()
+	if server != nil {
+		if err := server.Stop(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+	}
+	return code
+}
+
+// admin is a client that may do everything; the test is skipped where there is no
+// API server.
+func admin(t *testing.T) kubernetes.Interface {
+	t.Helper()
+	var err error
+	start.Do(func() { server, err = kubetest.Start() })
+	switch {
+	case server != nil:
+		return server.Client(t)
+	case *required || err != nil && !errors.Is(err, kubetest.ErrNotBuilt):
+		t.Fatalf("no API server: %v", err)
+	default:
+		t.Skip(kubetest.ErrNotBuilt)
+	}
+	return nil
+}
+
+// process waits for what kubetest has started again.
+const process = "sigs.k8s.io/controller-runtime/pkg/internal/testing/process.(*State).Start.func1"
+
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+// clock shows the real time and what is added.
+type clock struct{ ahead atomic.Int64 }
+
+func (c *clock) now() time.Time          { return time.Now().Add(time.Duration(c.ahead.Load())) }
+func (c *clock) advance(d time.Duration) { c.ahead.Add(int64(d)) }
+
+// follow runs a Cluster until the test ends.
+func follow(t *testing.T, api *rest.Config, change ...func(*Config)) *Cluster {
+	t.Helper()
+	cfg := Config{API: api, Logger: slog.New(slog.NewTextHandler(t.Output(), nil))}
+	for _, f := range change {
+		f(&cfg)
+	}
+	before := goleak.IgnoreCurrent()
+	c, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		c.Run(ctx)
+	}()
+	t.Cleanup(func() {
+		stop()
+		<-ended
+		// A connection may still be busy with the end of a watch when Run closes the idle ones.
+		eventually(t, "nothing of it is left", func() bool {
+			c.clients.close()
+			return goleak.Find(before, goleak.IgnoreAnyFunction(process)) == nil
+		})
+	})
+	return c
+}
+
+// eventually polls until cond holds.
+func eventually(t *testing.T, what string, cond func() bool) {
+	t.Helper()
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	limit := time.NewTimer(4 * time.Minute)
+	defer limit.Stop()
+	for !cond() {
+		select {
+		case <-ticker.C:
+		case <-limit.C:
+			t.Fatalf("gave up waiting: %s", what)
+		}
+	}
+}
+
+// ready waits until all sections have been read.
+func ready(t *testing.T, c *Cluster, without ...model.Section) {
+	t.Helper()
+	for _, name := range c.Sections() {
+		if len(without) > 0 && name == without[0] {
+			continue
+		}
+		eventually(t, string(name)+" is read", func() bool {
+			_, err := c.Section(name)
+			return err == nil
+		})
+	}
+}
+
+// shownIn is the section's value.
+func shownIn[V any](t *testing.T, c *Cluster, name model.Section) []*V {
+	t.Helper()
+	s, err := c.Section(name)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	list, ok := s.Value.([]*V)
+	if !ok {
+		t.Fatalf("%s is %T", name, s.Value)
+	}
+	return list
+}
+
+// code of the section's error; "" when there is none.
+func code(c *Cluster, name model.Section) fault.Code {
+	_, err := c.Section(name)
+	if err == nil {
+		return ""
+	}
+	return fault.From(err).Code
+}
+
+// newNamespace makes a namespace for the test. There is no controller that could
+// remove what is in it.
+func newNamespace(t *testing.T, client kubernetes.Interface) string {
+	t.Helper()
+	ns, err := client.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ns.Name
+}
+
+func must[T any](t *testing.T) func(T, error) T {
+	t.Helper()
+	return func(v T, err error) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}

@@ -1,0 +1,41 @@
+package kubetest
+
+import (
+	"errors"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+func TestServer(t *testing.T) {
+	s, err := Start()
+	if errors.Is(err, ErrNotBuilt) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	before, err := s.Client(t).CoreV1().Namespaces().Get(t.Context(), "kube-system", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	s.StopAPI(t)
+	if _, err := s.Client(t).CoreV1().Namespaces().Get(t.Context(), "kube-system", metav1.GetOptions{}); err == nil {
+		t.Fatal("an API server that was stopped answers")
+	}
+	s.StartAPI(t)
+
+	after, err := s.Client(t).CoreV1().Namespaces().Get(t.Context(), "kube-system", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if before.UID != after.UID {
+		t.Errorf("kube-system is another one after a restart: %s, was %s", after.UID, before.UID)
+	}
+}
