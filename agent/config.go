@@ -45,6 +45,9 @@ type Config struct {
 	ClickHouse clickhouse.Config
 	// Source, if set, takes the place of ClickHouse: simulated agents have one.
 	Source Source
+	// Kubernetes is the API of the cluster that the agent is in; the agent runs it, once.
+	// nil means none, and no k8s sections.
+	Kubernetes Kubernetes
 
 	// Interval is between two collections. Default 10 s.
 	Interval time.Duration

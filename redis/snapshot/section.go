@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -85,7 +86,7 @@ func (w *Writer) absorb(u Update) error {
 		sum := sha256.Sum256(data)
 		hash := hex.EncodeToString(sum[:16])
 		if hash != s.good.hash {
-			stored, codec, err := w.zstd.pack(data, w.cfg.CompressAbove)
+			stored, codec, err := w.zstd.pack(data, cmp.Or(u.CompressAbove, w.cfg.CompressAbove))
 			if err != nil {
 				return fmt.Errorf("snapshot: section %s: %w", u.Name, err)
 			}

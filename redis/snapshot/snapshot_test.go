@@ -290,6 +290,35 @@ func TestLargeSectionsAreCompressed(t *testing.T) {
 	}
 }
 
+// A section's own threshold goes before the Writer's, both ways.
+func TestASectionSaysWhenItIsCompressed(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	text := strings.Repeat("abc", 1000)
+	for name, c := range map[string]struct {
+		writer, section int
+		codec           string
+	}{
+		"lower":         {1 << 20, 1000, "zstd"},
+		"not reached":   {1000, 1 << 20, ""},
+		"never":         {1000, -1, ""},
+		"the writer's":  {1000, 0, "zstd"},
+		"writer: never": {-1, 1000, "zstd"},
+	} {
+		w := r.writer(func(cfg *snapshot.WriterConfig) { cfg.CompressAbove = c.writer })
+		u := good(t, "a", text+name)
+		u.CompressAbove = c.section
+		// A failure, which has no value, leaves the one that is there as it lies.
+		r.publish(w, u, snapshot.Update{Name: "a", Err: "away"})
+		if codec := r.admin.HGet(t.Context(), cluster.Meta(), "a.codec").Val(); codec != c.codec {
+			t.Errorf("%s: codec %q, want %q", name, codec, c.codec)
+		}
+		if s := r.section("a"); string(s.Data) != string(u.Data) || s.Meta.Error != "away" {
+			t.Errorf("%s: read %d bytes and %q", name, len(s.Data), s.Meta.Error)
+		}
+	}
+}
+
 func TestUpdatesAreChecked(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

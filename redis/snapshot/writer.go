@@ -61,6 +61,10 @@ type Update struct {
 	Window time.Duration
 	// Interval is between collections of this section. 0 means the Writer's.
 	Interval time.Duration
+	// CompressAbove is the length in bytes over which this section is compressed with
+	// zstd. 0 means the Writer's; negative never compresses. It is heeded when the value
+	// is another one than before.
+	CompressAbove int
 }
 
 // Published is what a publish did.
