@@ -1,5 +1,5 @@
-// Package agent wires the agent of one cluster: it publishes dashboard sections
-// from ClickHouse to Redis and answers the detail commands that masters push.
+// Package agent wires the agent of one cluster: it publishes sections from ClickHouse
+// and from Kubernetes to Redis, and answers the detail commands that masters push.
 package agent
 
 import (
@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/atlhyper/observe/agent/collect"
 	"github.com/atlhyper/observe/agent/worker"
 	"github.com/atlhyper/observe/redis/bus"
 	"github.com/atlhyper/observe/redis/conn"
@@ -27,6 +28,7 @@ type Agent struct {
 	source    Source
 	writer    *snapshot.Writer
 	collector Collector
+	follower  *collect.Follower // of Kubernetes; nil for none
 	bus       *bus.Server
 	beating   conn.Outage
 	started   time.Time
@@ -72,6 +74,11 @@ func (a *Agent) wire() (err error) {
 	if err != nil {
 		return err
 	}
+	if cfg.Kubernetes != nil {
+		if a.follower, err = cfg.follower(a.writer, a.metrics); err != nil {
+			return err
+		}
+	}
 	registry := worker.NewRegistry(cfg.Logger)
 	a.source.Handlers(registry)
 	a.bus, err = bus.NewServer(a.clients, bus.ServerConfig{
@@ -111,6 +118,13 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 
 	group, gctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return a.collector.Run(gctx) })
+	if a.follower != nil {
+		group.Go(func() error { return a.follower.Run(gctx) })
+		group.Go(func() error {
+			a.cfg.Kubernetes.Run(gctx)
+			return nil
+		})
+	}
 	group.Go(func() error {
 		// Nothing is claimed before the first beat: should this process die, others
 		// take back what it claimed only if they know of it.

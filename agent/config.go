@@ -24,7 +24,8 @@ const (
 
 // Config is what an Agent needs. The zero value of a field means its default.
 type Config struct {
-	// ClusterID names the cluster: 1 to 63 of a-z, 0-9 and '-'. Required.
+	// ClusterID names the cluster: 1 to 63 of a-z, 0-9 and '-'. Required; Identified
+	// asks Kubernetes for one.
 	ClusterID string
 	// Instance names this process among the cluster's agents: 1 to 54 of a-z, 0-9,
 	// '-', '.', '_'. What lies in Redis has a random part after it, since two that
@@ -54,7 +55,8 @@ type Config struct {
 	// SectionTimeout bounds the collection of one section. Default 8 s.
 	SectionTimeout time.Duration
 	// CompressAbove is the size in bytes above which a section is stored as zstd;
-	// negative never compresses. Default 256 KiB.
+	// negative never compresses. k8s sections are from 64 KiB on, or from CompressAbove
+	// if that is less. Default 256 KiB.
 	CompressAbove int
 	// Slots is how many commands run side by side. Default 16.
 	Slots int
@@ -107,6 +109,11 @@ func (c Config) Validate() error {
 	if err := errors.Join(key.ValidateCluster(c.ClusterID), key.ValidateInstance(c.Instance)); err != nil {
 		return err
 	}
+	return c.validateBounds()
+}
+
+// validateBounds leaves the names out.
+func (c Config) validateBounds() error {
 	if _, _, err := net.SplitHostPort(c.MetricsListen); c.MetricsListen != "" && err != nil {
 		return fmt.Errorf("metrics listen: %q is no host:port", c.MetricsListen)
 	}

@@ -1,5 +1,5 @@
-// Package collect publishes a table of sections: each tick all of them are
-// collected side by side, encoded, and published together.
+// Package collect publishes sections: a Collector those of a table that are collected
+// side by side each tick, a Follower those that tell themselves when they change.
 package collect
 
 import (
@@ -13,6 +13,9 @@ import (
 	"github.com/atlhyper/observe/redis/snapshot"
 	"github.com/atlhyper/observe/shared/model"
 )
+
+// defaultInterval is between publishes.
+const defaultInterval = 10 * time.Second
 
 // Section is one line of the table. R is what the sections of a tick share, so
 // that rows that several of them are made of are read once.
@@ -64,7 +67,7 @@ func (c Config[R]) withDefaults() (Config[R], error) {
 		name  string
 		value *time.Duration
 		or    time.Duration
-	}{{"Interval", &c.Interval, 10 * time.Second}, {"Timeout", &c.Timeout, 8 * time.Second}, {"Flush", &c.Flush, time.Second}} {
+	}{{"Interval", &c.Interval, defaultInterval}, {"Timeout", &c.Timeout, 8 * time.Second}, {"Flush", &c.Flush, time.Second}} {
 		if *d.value == 0 {
 			*d.value = d.or
 		}

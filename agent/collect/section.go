@@ -10,6 +10,7 @@ import (
 	"github.com/atlhyper/observe/redis/snapshot"
 	"github.com/atlhyper/observe/shared/codec"
 	"github.com/atlhyper/observe/shared/fault"
+	"github.com/atlhyper/observe/shared/model"
 )
 
 // errTimeout ends the context of a round.
@@ -28,7 +29,7 @@ func (c *Collector[R]) collect(ctx context.Context, s Section[R], round R, at ti
 	returned := make(chan result, 1)
 	go func() {
 		defer func() { done <- struct{}{} }()
-		data, err := s.encoded(round)
+		data, err := encoded(s.Name, func() (any, error) { return s.Collect(round) })
 		returned <- result{data, err}
 	}()
 	report := func(r result, back, late bool) {
@@ -37,7 +38,7 @@ func (c *Collector[R]) collect(ctx context.Context, s Section[R], round R, at ti
 			Reads: c.cfg.Reads(round, s.Name),
 		}}
 		if r.err != nil {
-			o.update.Data, o.update.Err = nil, public(r.err, c.cfg.Timeout)
+			o.update.Data, o.update.Err = nil, c.public(r.err)
 		}
 		c.outcome <- o
 	}
@@ -59,14 +60,14 @@ func (c *Collector[R]) collect(ctx context.Context, s Section[R], round R, at ti
 // grace is how long a section may take to return after its time is over.
 const grace = 100 * time.Millisecond
 
-// encoded runs the section's function; a panic is an error too.
-func (s Section[R]) encoded(round R) (data []byte, err error) {
+// encoded returns the msgpack of what get returns; a panic is an error too.
+func encoded(name model.Section, get func() (any, error)) (data []byte, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("section %s panicked: %v\n%s", s.Name, p, debug.Stack())
+			err = fmt.Errorf("section %s panicked: %v\n%s", name, p, debug.Stack())
 		}
 	}()
-	value, err := s.Collect(round)
+	value, err := get()
 	if err != nil {
 		return nil, err
 	}
@@ -74,13 +75,18 @@ func (s Section[R]) encoded(round R) (data []byte, err error) {
 }
 
 // public is what the users of the API may read of a failure.
-func public(err error, timeout time.Duration) string {
+func (c *Collector[R]) public(err error) string {
 	var known *fault.Error
-	switch {
-	case errors.As(err, &known):
+	if !errors.As(err, &known) && (errors.Is(err, errTimeout) || errors.Is(err, context.DeadlineExceeded)) {
+		return fmt.Sprintf("the collection did not end within %s", c.cfg.Timeout)
+	}
+	return public(err)
+}
+
+func public(err error) string {
+	var known *fault.Error
+	if errors.As(err, &known) {
 		return known.Message
-	case errors.Is(err, errTimeout), errors.Is(err, context.DeadlineExceeded):
-		return fmt.Sprintf("the collection did not end within %s", timeout)
 	}
 	return "the collection failed; the agent's log has the cause"
 }

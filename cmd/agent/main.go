@@ -1,9 +1,10 @@
-// Command agent is the agent of one cluster: it reads the cluster's ClickHouse
-// and talks to Redis.
+// Command agent is the agent of one cluster: it reads the cluster's ClickHouse and
+// its Kubernetes API, and talks to Redis.
 package main
 
 import (
 	"context"
+	"log/slog"
 	"maps"
 	"strconv"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/atlhyper/observe/agent"
+	"github.com/atlhyper/observe/agent/kube"
 	"github.com/atlhyper/observe/cmd/internal/chflags"
 	"github.com/atlhyper/observe/cmd/internal/cli"
 	"github.com/atlhyper/observe/cmd/internal/redisflags"
@@ -19,10 +21,13 @@ import (
 
 // flags are also read from the environment: --cluster-id is ATLHYPER_CLUSTER_ID.
 type flags struct {
-	ClusterID string `help:"Name of the cluster: 1 to 63 of a-z, 0-9 and '-'." required:"" placeholder:"ID"`
+	ClusterID string `help:"Name of the cluster: 1 to 63 of a-z, 0-9 and '-'; by default the UID of its namespace kube-system, where Kubernetes is read." placeholder:"ID"`
 	Instance  string `help:"Name of this process among the cluster's agents, to which it adds a random part; by default the host name." placeholder:"NAME"`
 	chflags.Flags
 	redisflags.Conn
+
+	Kubernetes string `help:"Whether to read the Kubernetes API: on, off, or auto: in a pod, or with --kubeconfig." enum:"auto,on,off" default:"auto"`
+	Kubeconfig string `help:"kubeconfig file that says how; by default the service account of the pod." placeholder:"PATH"`
 
 	Interval       time.Duration `help:"Time between two collections." default:"${interval}"`
 	SectionTimeout time.Duration `help:"Longest collection of one section." default:"${section_timeout}"`
@@ -45,7 +50,11 @@ func main() {
 func run(ctx context.Context, f flags) error {
 	logger := f.Logger()
 	conn.LibraryLog(logger)
-	a, err := agent.New(agent.Config{
+	kubernetes, err := f.kubernetes(logger)
+	if err != nil {
+		return err
+	}
+	cfg, err := agent.Config{
 		ClusterID:      f.ClusterID,
 		Instance:       f.Instance,
 		Version:        cli.Version(),
@@ -53,6 +62,7 @@ func run(ctx context.Context, f flags) error {
 		RedisAuth:      f.Auth(),
 		RedisTLS:       f.TLS(),
 		ClickHouse:     f.Config(),
+		Kubernetes:     kubernetes,
 		Interval:       f.Interval,
 		SectionTimeout: f.SectionTimeout,
 		CompressAbove:  f.CompressAbove,
@@ -60,11 +70,34 @@ func run(ctx context.Context, f flags) error {
 		MaxReplyBytes:  f.MaxReplyBytes,
 		MetricsListen:  f.MetricsListen,
 		Logger:         logger,
-	})
+	}.Identified(ctx)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil // told to end while it waited
+	case err != nil:
+		return err
+	}
+	a, err := agent.New(cfg)
 	if err != nil {
 		return err
 	}
 	return a.Run(ctx)
+}
+
+// kubernetes returns the Kubernetes API that the flags ask for; nil for none.
+func (f flags) kubernetes(logger *slog.Logger) (agent.Kubernetes, error) {
+	if f.Kubernetes == "off" {
+		return nil, nil //nolint:nilnil // none is a choice
+	}
+	api, err := kube.Connect(f.Kubeconfig)
+	switch {
+	case err != nil && f.Kubernetes == "auto" && f.Kubeconfig == "":
+		logger.Info("Kubernetes is not read; --kubernetes=on makes that an error", "reason", err)
+		return nil, nil //nolint:nilnil // none
+	case err != nil:
+		return nil, err
+	}
+	return kube.New(kube.Config{API: api, Logger: logger})
 }
 
 func options() []kong.Option {

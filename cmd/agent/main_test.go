@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -37,16 +39,14 @@ func TestFlagsAndEnvironment(t *testing.T) {
 func TestBadFlags(t *testing.T) {
 	good := []string{"--cluster-id=a", "--clickhouse=http://localhost:8123"}
 	for flag, name := range map[string]string{
-		"--interval=soon": "interval", "--log-level=loud": "log-level", "--slots=x": "slots",
+		"--interval=soon": "interval", "--log-level=loud": "log-level", "--slots=x": "slots", "--kubernetes=maybe": "kubernetes",
 	} {
 		if _, err := parse(t, append(good, flag)...); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v, want an error that names it", flag, err)
 		}
 	}
-	for i, name := range []string{"--cluster-id", "--clickhouse"} {
-		if _, err := parse(t, good[1-i]); err == nil || !strings.Contains(err.Error(), name) {
-			t.Errorf("without %s: %v", name, err)
-		}
+	if _, err := parse(t, good[0]); err == nil || !strings.Contains(err.Error(), "--clickhouse") {
+		t.Errorf("without --clickhouse: %v", err)
 	}
 }
 
@@ -62,6 +62,10 @@ func TestRun(t *testing.T) {
 		t.Errorf("told to end while Redis and ClickHouse are away: %v", err)
 	}
 	for field, change := range map[string]func(*flags){
+		"is required without Kubernetes": func(f *flags) { f.ClusterID = "" },
+		"no-such-file":                   func(f *flags) { f.Kubeconfig = "no-such-file" },
+		"from within":                    func(f *flags) { f.Kubernetes = "on" },
+
 		"cluster_id":      func(f *flags) { f.ClusterID = "Not*Good" },
 		"interval":        func(f *flags) { f.Interval = time.Millisecond },
 		"section timeout": func(f *flags) { f.SectionTimeout = time.Hour },
@@ -77,6 +81,62 @@ func TestRun(t *testing.T) {
 			t.Errorf("%s: error %v", field, err)
 		}
 	}
+}
+
+// Without an API server and a name, the agent waits for the cluster's id; it ends when
+// it is told to.
+func TestEndsWhileItWaitsForItsID(t *testing.T) {
+	f, err := parse(t, "--clickhouse=http://127.0.0.1:1/otel", "--redis=redis://127.0.0.1:1", "--kubeconfig="+kubeconfig(t, "http://127.0.0.1:1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := run(ctx, f); err != nil {
+		t.Error(err)
+	}
+	f.Interval = time.Millisecond
+	if err := run(t.Context(), f); err == nil || !strings.Contains(err.Error(), "interval") {
+		t.Errorf("%v, want a bad flag to be an error at once", err)
+	}
+}
+
+// Which flags make the agent read Kubernetes where it runs in no pod.
+func TestKubernetes(t *testing.T) {
+	t.Setenv("KUBERNETES_SERVICE_HOST", "")
+	file := kubeconfig(t, "http://127.0.0.1:1")
+	for args, want := range map[string]bool{
+		"":                                      false,
+		"--kubernetes=off":                      false,
+		"--kubernetes=off --kubeconfig=" + file: false,
+		"--kubeconfig=" + file:                  true,
+		"--kubernetes=on --kubeconfig=" + file:  true,
+	} {
+		f, err := parse(t, append(strings.Fields(args), "--cluster-id=a", "--clickhouse=http://127.0.0.1:1")...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := f.kubernetes(f.Logger())
+		if err != nil || (got != nil) != want {
+			t.Errorf("%q: %v, %v; want one: %t", args, got, err, want)
+		}
+	}
+}
+
+// kubeconfig writes a file that says where the API server is.
+func kubeconfig(t *testing.T, url string) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "kubeconfig")
+	text := `apiVersion: v1
+kind: Config
+current-context: c
+contexts: [{name: c, context: {cluster: c}}]
+clusters: [{name: c, cluster: {server: "` + url + `"}}]
+`
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
 }
 
 func TestREADMENamesEveryFlag(t *testing.T) {
