@@ -72,7 +72,7 @@ type Request struct {
 type Client struct {
 	clients  *conn.Clients
 	cfg      ClientConfig
-	push     *conn.Script
+	push     *conn.Batch
 	takeBack *conn.Script
 	fetcher  *fetcher
 	started  atomic.Bool
@@ -94,7 +94,7 @@ func NewClient(clients *conn.Clients, cfg ClientConfig) (*Client, error) {
 	stats := new(clientStats)
 	c := &Client{
 		clients: clients, cfg: cfg,
-		push: conn.NewScript(beat.Lua, pushLua), takeBack: conn.NewScript(takeBackLua),
+		push: clients.NewBatch(conn.NewScript(beat.Lua, pushLua)), takeBack: conn.NewScript(takeBackLua),
 		fetcher: newFetcher(clients, cfg, stats),
 		outage:  conn.Outage{Logger: cfg.Logger, What: "looking for replies"},
 		stats:   stats,

@@ -86,7 +86,7 @@ func (c *Client) runPush(ctx context.Context, a *ask, timeout time.Duration, use
 		keys = append(keys, a.result)
 	}
 	sent := c.clients.Clock(a.cluster).Here()
-	answer, err := c.push.Run(ctx, c.clients.Normal, keys,
+	answer, err := c.push.Run(ctx, keys,
 		a.raw, c.cfg.MaxQueue, key.BeatExpiry.Milliseconds(), (timeout + key.Grace).Milliseconds(), min(MaxResultBytes, c.cfg.MaxReplyBytes))
 	if err != nil {
 		return 0, "", fmt.Errorf("push: %w", err)

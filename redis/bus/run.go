@@ -156,7 +156,7 @@ func (s *Server) answer(ctx context.Context, c claim, reply Reply, late bool) {
 	keys, args := s.answerArgs(c, data, !late && reply.shareable(data))
 	var backoff conn.Backoff
 	for {
-		result, err := s.scripts.answer.Run(ctx, s.clients.Normal, keys, args(time.Until(c.expires))...)
+		result, err := s.deliver(ctx, len(data), keys, args(time.Until(c.expires)))
 		var delivered []int64
 		if err == nil {
 			delivered, err = conn.Ints(result, 1)
@@ -176,6 +176,15 @@ func (s *Server) answer(ctx context.Context, c claim, reply Reply, late bool) {
 		}
 		backoff.Wait(ctx)
 	}
+}
+
+// deliver runs answerLua: short replies together, long ones by themselves, so that
+// none waits for megabytes that are not its own.
+func (s *Server) deliver(ctx context.Context, bytes int, keys []string, args []any) (any, error) {
+	if bytes > inlineBytes {
+		return s.scripts.answer.Run(ctx, s.clients.Normal, keys, args...)
+	}
+	return s.scripts.answers.Run(ctx, keys, args...)
 }
 
 // answerArgs are the script's; left is how long the reply is of use.

@@ -64,7 +64,10 @@ type Server struct {
 	claimedBy string         // key of the own claimed list
 }
 
-type serverScripts struct{ drain, answer, handBack, reclaim *conn.Script }
+type serverScripts struct {
+	drain, answer, handBack, reclaim *conn.Script
+	answers                          *conn.Batch // of answer: short replies
+}
 
 // NewServer checks the configuration.
 func NewServer(clients *conn.Clients, cfg ServerConfig) (*Server, error) {
@@ -78,10 +81,11 @@ func NewServer(clients *conn.Clients, cfg ServerConfig) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	answer := conn.NewScript(beat.Lua, answerLua)
 	s := &Server{
 		clients: clients, cfg: cfg,
 		scripts: serverScripts{
-			drain: conn.NewScript(drainLua), answer: conn.NewScript(beat.Lua, answerLua),
+			drain: conn.NewScript(drainLua), answer: answer, answers: clients.NewBatch(answer),
 			handBack: conn.NewScript(handBackLua), reclaim: conn.NewScript(beat.Lua, reclaimLua),
 		},
 		slots:     make(chan struct{}, cfg.Slots),
