@@ -27,6 +27,12 @@ type Config struct {
 	SLOWindow time.Duration
 	// OnlineAge is how old a node's newest sample may be for it to be online. 0 means 2 min.
 	OnlineAge time.Duration
+	// NodeNames returns the names of the Kubernetes cluster's nodes by all that
+	// telemetry may call them: InternalIP, host name, and the name itself. It is asked
+	// once a round and once a detail, and must not block; what it returns beside an
+	// error counts. nil, or a nil map, means that they are not known: nodes then go by
+	// what their telemetry calls them.
+	NodeNames func() (map[string]string, error)
 	// Clock tells the time of the windows' ends. nil means time.Now.
 	Clock func() time.Time
 	// Logger gets a debug line for each statement. nil means none.

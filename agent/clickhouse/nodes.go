@@ -18,24 +18,24 @@ func windowBefore(at time.Time, length time.Duration) window {
 	return window{at.Add(-length).UnixMilli(), at.UnixMilli()}
 }
 
-// Node returns one node as it is now, by its name, key or address. No node of
-// that name sent metrics in the last RateWindow: fault.NotFound.
+// Node returns one node as it is now, by its name or whatever else its telemetry or
+// Kubernetes calls it. No node of that name sent metrics in the last RateWindow:
+// fault.NotFound.
 func (s *Store) Node(ctx context.Context, r detail.Node) (model.NodeMetrics, detail.Meta, error) {
 	meta := detail.Meta{WindowSeconds: int64(s.cfg.RateWindow / time.Second)}
-	nodes, err := s.nodes(ctx, s.cfg.Clock())
+	names := s.kubeNames(ctx)
+	nodes, err := s.readNodes(ctx, windowBefore(s.cfg.Clock(), s.cfg.RateWindow), names)
 	if err != nil {
 		return model.NodeMetrics{}, meta, err
 	}
-	for _, match := range []func(model.NodeMetrics) bool{
-		func(n model.NodeMetrics) bool { return n.NodeName == r.Name },
-		func(n model.NodeMetrics) bool { return n.NodeIP == r.Name },
-	} {
-		if i := slices.IndexFunc(nodes, match); i >= 0 {
-			return nodes[i], meta, nil
-		}
+	n := nodeNamed(nodes, names, r.Name)
+	if n == nil {
+		return model.NodeMetrics{}, meta, fault.New(fault.NotFound,
+			"no node %q sent metrics in the last %s", r.Name, s.cfg.RateWindow)
 	}
-	return model.NodeMetrics{}, meta, fault.New(fault.NotFound,
-		"no node %q sent metrics in the last %s", r.Name, s.cfg.RateWindow)
+	m := n.metrics()
+	m.NodeName = nodeNames(nodes)[n.key]
+	return m, meta, nil
 }
 
 // nodes returns every node that sent metrics of node_exporter or the hostmetrics
@@ -43,21 +43,27 @@ func (s *Store) Node(ctx context.Context, r detail.Node) (model.NodeMetrics, det
 // number of nodes. Gauges are the newest samples, rates PromQL's rate() over the
 // window; those of disks, networks and the kernel that are not known yet, of a
 // single sample, are 0.
-func (s *Store) nodes(ctx context.Context, at time.Time) ([]model.NodeMetrics, error) {
-	w := windowBefore(at, s.cfg.RateWindow)
-	nodes, err := s.readNodes(ctx, w)
+func (s *Store) nodes(ctx context.Context, at time.Time) (nodesNow, error) {
+	now := nodesNow{names: s.kubeNames(ctx)}
+	nodes, err := s.readNodes(ctx, windowBefore(at, s.cfg.RateWindow), now.names)
 	if err != nil {
-		return nil, err
+		return nodesNow{}, err
 	}
-	names := nodeNames(nodes)
-	out := make([]model.NodeMetrics, 0, len(nodes))
+	shown := nodeNames(nodes)
+	now.list = make([]model.NodeMetrics, 0, len(nodes))
 	for key, n := range nodes {
 		m := n.metrics()
-		m.NodeName = names[key]
-		out = append(out, m)
+		m.NodeName = shown[key]
+		now.list = append(now.list, m)
 	}
-	slices.SortFunc(out, func(a, b model.NodeMetrics) int { return cmp.Compare(a.NodeName, b.NodeName) })
-	return out, nil
+	slices.SortFunc(now.list, func(a, b model.NodeMetrics) int { return cmp.Compare(a.NodeName, b.NodeName) })
+	return now, nil
+}
+
+// nodesNow are the nodes of a round.
+type nodesNow struct {
+	list  []model.NodeMetrics
+	names kubeNames
 }
 
 // nodeNames gives each node, by key, the name to show: the name in its resource,
@@ -208,12 +214,17 @@ func (n *nodeSamples) shares(m *model.NodeMemory) {
 }
 
 // summarize is the section metrics.summary of the nodes of a round at that time:
-// averages and maxima are over the online nodes of which the value is known, 0
-// where it is of none. A node that is too new for a rate is no idle one.
-func summarize(nodes []model.NodeMetrics, at time.Time, onlineAge time.Duration) (model.MetricsSummary, error) {
-	sum := model.MetricsSummary{TotalNodes: int64(len(nodes))}
+// averages and maxima are over the nodes that are online and of which the value is
+// known, 0 where it is of none. A node that is too new for a rate is no idle one.
+// Where the nodes of Kubernetes are known, the counts are of them alone: a machine
+// beside the cluster makes no node of it look online.
+func (now nodesNow) summarize(at time.Time, onlineAge time.Duration) (model.MetricsSummary, error) {
+	sum := model.MetricsSummary{TotalNodes: int64(len(now.list))}
+	if now.names != nil {
+		sum.TotalNodes = int64(now.names.count())
+	}
 	var cpu, memory mean
-	for _, n := range nodes {
+	for _, n := range now.list {
 		newest, err := n.Timestamp.Parse()
 		if err != nil {
 			return model.MetricsSummary{}, err
@@ -221,7 +232,9 @@ func summarize(nodes []model.NodeMetrics, at time.Time, onlineAge time.Duration)
 		if at.Sub(newest) > onlineAge {
 			continue
 		}
-		sum.OnlineNodes++
+		if now.names == nil || now.names[n.NodeName] == n.NodeName {
+			sum.OnlineNodes++
+		}
 		if !n.CPU.Unknown {
 			cpu.add(n.CPU.UsagePct)
 		}

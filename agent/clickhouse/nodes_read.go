@@ -18,9 +18,9 @@ const (
 
 // readNodes reads every node's samples in w. Rows become rates as they come in:
 // there are some 150 a node, and nothing is kept of them that the nodes need not.
-func (s *Store) readNodes(ctx context.Context, w window) (map[string]*nodeSamples, error) {
+func (s *Store) readNodes(ctx context.Context, w window, names kubeNames) (map[string]*nodeSamples, error) {
 	var (
-		groups = newNodeGroups(w)
+		groups = newNodeGroups(w, names)
 		gauges []nodeRow // wait for what is in the sum table, which counts first
 		// of the statements, which run side by side
 		sumTexts, gaugeTexts = newLabelTexts(), newLabelTexts()

@@ -35,8 +35,8 @@ type nodeSamples struct {
 type labelledKey struct{ metric, labels string }
 
 // groupByNode sorts the series by node. Counters become rates over w.
-func groupByNode(sums, gauges []series, w window) map[string]*nodeSamples {
-	groups := newNodeGroups(w)
+func groupByNode(sums, gauges []series, w window, names kubeNames) map[string]*nodeSamples {
+	groups := newNodeGroups(w, names)
 	row := func(s *series) *nodeRow {
 		return &nodeRow{series: *s, labelsText: &labelText{s.attributes, s.attributes.key()}}
 	}
@@ -54,6 +54,7 @@ func groupByNode(sums, gauges []series, w window) map[string]*nodeSamples {
 // the gauge table.
 type nodeGroups struct {
 	window     window
+	names      kubeNames
 	parts      map[partKey]*nodeSamples
 	identities map[*labelText]*identity // by resource; nil where it tells of no node
 }
@@ -64,8 +65,8 @@ type partKey struct {
 	endpoint
 }
 
-func newNodeGroups(w window) *nodeGroups {
-	return &nodeGroups{window: w, parts: make(map[partKey]*nodeSamples), identities: make(map[*labelText]*identity)}
+func newNodeGroups(w window, names kubeNames) *nodeGroups {
+	return &nodeGroups{window: w, names: names, parts: make(map[partKey]*nodeSamples), identities: make(map[*labelText]*identity)}
 }
 
 // gaugesFollow says that the sum table is at its end.
@@ -129,7 +130,7 @@ func (g *nodeGroups) add(r *nodeRow, counter bool) {
 func newNodeSamples(id identity) *nodeSamples {
 	return &nodeSamples{
 		identity: id,
-		members:  members{shared: id.key, raws: []string{id.raw}, endpoints: map[endpoint]bool{id.endpoint: true}},
+		members:  members{[]string{id.raw}, []share{{key: id.key, endpoints: map[endpoint]bool{id.endpoint: true}}}},
 		values:   make(map[string][]labelled), index: make(map[labelledKey]int), summed: make(map[string]bool),
 	}
 }
@@ -149,7 +150,7 @@ func (n *nodeSamples) put(metric string, v labelled) {
 // order; sums of equal samples must be equal to the last bit, or a section looks
 // changed.
 func (g *nodeGroups) translated() map[string]*nodeSamples {
-	nodes := nodesOfParts(g.parts)
+	nodes := g.names.assign(nodesOfParts(g.parts))
 	for _, n := range nodes {
 		for _, list := range n.values {
 			slices.SortFunc(list, func(a, b labelled) int { return cmp.Compare(a.key, b.key) })

@@ -171,6 +171,7 @@ func (t *samplesByStep) join(other samplesByStep, sameTable bool) {
 // findNode finds a node by what nodeNamed takes for its name: first in the newest hour
 // of the window, then in all of it.
 func (s *Store) findNode(ctx context.Context, name string, w window) (members, error) {
+	names := s.kubeNames(ctx)
 	recent := window{max(w.fromMs, w.toMs-findWindow.Milliseconds()), w.toMs}
 	for _, part := range []window{recent, w} {
 		q := seriesQuery{
@@ -181,7 +182,7 @@ func (s *Store) findNode(ctx context.Context, name string, w window) (members, e
 		if err != nil {
 			return members{}, err
 		}
-		if n := nodeNamed(groupByNode(tables[0], tables[1], part), name); n != nil {
+		if n := nodeNamed(groupByNode(tables[0], tables[1], part, names), names, name); n != nil {
 			return n.members, nil
 		}
 		if recent == w {
@@ -192,16 +193,20 @@ func (s *Store) findNode(ctx context.Context, name string, w window) (members, e
 }
 
 // nodeNamed finds a node by the name it is shown by, its key, an endpoint, its
-// address, or the key that it shares with others; of several the one that sent
-// last. Nil where there is none.
-func nodeNamed(nodes map[string]*nodeSamples, name string) *nodeSamples {
-	names := nodeNames(nodes)
+// address, the key that it shares with others, the kernel's host name, or what else
+// Kubernetes calls it; of several the one that sent last. Nil where there is none.
+func nodeNamed(nodes map[string]*nodeSamples, names kubeNames, name string) *nodeSamples {
+	shown := nodeNames(nodes)
 	for _, matches := range []func(string, *nodeSamples) bool{
-		func(key string, _ *nodeSamples) bool { return names[key] == name },
+		func(key string, _ *nodeSamples) bool { return shown[key] == name },
 		func(key string, _ *nodeSamples) bool { return key == name },
-		func(_ string, n *nodeSamples) bool { return n.endpoints[endpointOf(name)] },
+		func(_ string, n *nodeSamples) bool { return n.endpoints()[endpointOf(name)] },
 		func(_ string, n *nodeSamples) bool { return n.ip == name },
-		func(_ string, n *nodeSamples) bool { return n.shared == name },
+		func(_ string, n *nodeSamples) bool {
+			return slices.ContainsFunc(n.owned, func(s share) bool { return s.key == name })
+		},
+		func(_ string, n *nodeSamples) bool { return n.uname("nodename") == name },
+		func(key string, _ *nodeSamples) bool { return key == names.of(name) },
 	} {
 		var found *nodeSamples
 		for _, key := range slices.Sorted(maps.Keys(nodes)) {

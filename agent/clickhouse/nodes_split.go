@@ -14,17 +14,50 @@ import (
 // kernel reckons them back from a clock that is set now and then.
 const bootSlack = 2
 
-// members are the series that are one node's.
+// members are the series that are one node's: those of a key, or of several that
+// Kubernetes says are one.
 type members struct {
-	shared string   // the key they have, with those of other nodes if split is true
-	raws   []string // what is stored of it
-	// split is true when the endpoint is what tells the node from others.
+	raws  []string // what is stored of the keys
+	owned []share
+}
+
+// share is what a node has of the series of one key.
+type share struct {
+	key string
+	// split is true when the key is other nodes', too, and the endpoint tells.
 	split     bool
 	endpoints map[endpoint]bool
 }
 
 func (m *members) has(id identity) bool {
-	return id.key == m.shared && (!m.split || m.endpoints[id.endpoint])
+	return slices.ContainsFunc(m.owned, func(s share) bool {
+		return id.key == s.key && (!s.split || s.endpoints[id.endpoint])
+	})
+}
+
+// endpoints are all that the node was scraped at.
+func (m *members) endpoints() map[endpoint]bool {
+	out := make(map[endpoint]bool)
+	for _, s := range m.owned {
+		maps.Copy(out, s.endpoints)
+	}
+	return out
+}
+
+// join adds the series of o.
+func (m *members) join(o *members) {
+	for _, s := range o.owned {
+		if i := slices.IndexFunc(m.owned, func(own share) bool { return own.key == s.key }); i >= 0 {
+			maps.Copy(m.owned[i].endpoints, s.endpoints)
+			continue
+		}
+		m.owned = append(m.owned, s)
+	}
+	for _, raw := range o.raws {
+		if !slices.Contains(m.raws, raw) {
+			m.raws = append(m.raws, raw)
+		}
+	}
 }
 
 // nodesOfParts joins the parts that are one machine, and gives each node a key of
@@ -50,7 +83,7 @@ func nodesOfParts(parts map[partKey]*nodeSamples) map[string]*nodeSamples {
 			hosts[n.endpoint.host]++
 		}
 		for _, n := range several[key] {
-			n.split = true
+			n.owned[0].split = true
 			if n.endpoint.host == "" {
 				nodes[key] = n // was pushed: it has nothing but the key
 				continue
@@ -103,13 +136,13 @@ func (n *nodeSamples) isAnotherThan(o *nodeSamples) bool {
 // kernels say, else by the endpoint. Within a pod the kernel's host name is the
 // pod's, so it tells nothing where Kubernetes names the node.
 func (n *nodeSamples) isMachineOf(o *nodeSamples) bool {
-	boot, booted := n.gauge(bootTime)
-	otherBoot, otherBooted := o.gauge(bootTime)
+	_, booted := n.gauge(bootTime)
+	_, otherBooted := o.gauge(bootTime)
 	host, otherHost := n.uname("nodename"), o.uname("nodename")
 	at, other := n.endpoint, o.endpoint
 	booted = booted && otherBooted
 	switch {
-	case booted && math.Abs(boot-otherBoot) > bootSlack:
+	case n.bootsApart(o):
 		return false
 	case booted && n.assigned:
 		return true
@@ -122,6 +155,13 @@ func (n *nodeSamples) isMachineOf(o *nodeSamples) bool {
 	}
 	// A name is one machine's, whatever its ports.
 	return n.named || at.port == other.port || at.port == "" || other.port == ""
+}
+
+// bootsApart tells whether both say when they booted, and that it was not once.
+func (n *nodeSamples) bootsApart(o *nodeSamples) bool {
+	boot, booted := n.gauge(bootTime)
+	otherBoot, otherBooted := o.gauge(bootTime)
+	return booted && otherBooted && math.Abs(boot-otherBoot) > bootSlack
 }
 
 // sendsBeside tells whether both sent one metric at the same time.
@@ -144,7 +184,7 @@ func span(list []labelled) (first, last int64) {
 	return first, last
 }
 
-// absorb joins another part of the same machine.
+// absorb joins what else is of the same machine.
 func (n *nodeSamples) absorb(o *nodeSamples) {
 	n.newestMs = max(n.newestMs, o.newestMs)
 	if n.ip == "" {
@@ -153,12 +193,7 @@ func (n *nodeSamples) absorb(o *nodeSamples) {
 	if n.endpoint.host == "" {
 		n.endpoint = o.endpoint
 	}
-	maps.Copy(n.endpoints, o.endpoints)
-	for _, raw := range o.raws {
-		if !slices.Contains(n.raws, raw) {
-			n.raws = append(n.raws, raw)
-		}
-	}
+	n.join(&o.members)
 	for metric, list := range o.values {
 		if n.summed[metric] && !o.summed[metric] {
 			continue

@@ -303,9 +303,9 @@ func TestMetricsSummary(t *testing.T) {
 	}
 	tooNew := node(sec, 0, 0, 0) // one sample, and none of its memory
 	tooNew.CPU.Unknown, tooNew.Memory.TotalBytes = true, 0
-	got, err := summarize([]model.NodeMetrics{
+	got, err := nodesNow{list: []model.NodeMetrics{
 		node(sec, 10, 30, 40), tooNew, node(2*time.Minute, 30, 50, 60), node(121*sec, 99, 99, 99),
-	}, testNow, 2*time.Minute)
+	}}.summarize(testNow, 2*time.Minute)
 	want := model.MetricsSummary{
 		TotalNodes: 4, OnlineNodes: 3, AvgCPUPct: 20, AvgMemPct: 40, MaxCPUPct: 30, MaxMemPct: 50, MaxCPUTemp: 60,
 	}

@@ -9,14 +9,13 @@ import "github.com/atlhyper/observe/shared/model"
 //     mean of their p99, totalRps the sum of their rates.
 //   - ingressAvgRps and meshAvgMtls are plain means over the services of
 //     slo.ingress and slo.services.
-//   - monitoredNodes sent metrics in the window; their averages and maxima are
-//     those of metrics.summary.
+//   - the averages and maxima of nodes are those of metrics.summary;
+//     monitoredNodes, those that sent metrics in the window, is the caller's.
 func overview(services []model.Service, ingress []model.IngressSLO, mesh []model.MeshService, nodes model.MetricsSummary) model.Overview {
 	o := model.Overview{
 		TotalServices:   int64(len(services)),
 		IngressServices: int64(len(ingress)),
 		MeshServices:    int64(len(mesh)),
-		MonitoredNodes:  nodes.TotalNodes,
 		AvgCPUPct:       nodes.AvgCPUPct,
 		AvgMemPct:       nodes.AvgMemPct,
 		MaxCPUPct:       nodes.MaxCPUPct,

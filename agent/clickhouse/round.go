@@ -19,7 +19,7 @@ import (
 type Round struct {
 	at        time.Time
 	onlineAge time.Duration
-	nodes     part[[]model.NodeMetrics]
+	nodes     part[nodesNow]
 	services  part[[]model.Service]
 	topology  part[model.Topology]
 	traffic   part[*sloTraffic]
@@ -41,7 +41,7 @@ func newPart[T any](ctx context.Context, read func(ctx context.Context) (T, erro
 func (s *Store) Round(ctx context.Context, at time.Time) *Round {
 	traces := detail.NewRange(at.Add(-s.cfg.TraceWindow), at)
 	r := &Round{at: at, onlineAge: s.cfg.OnlineAge}
-	r.nodes = newPart(ctx, func(ctx context.Context) ([]model.NodeMetrics, error) { return s.nodes(ctx, at) })
+	r.nodes = newPart(ctx, func(ctx context.Context) (nodesNow, error) { return s.nodes(ctx, at) })
 	r.services = newPart(ctx, func(ctx context.Context) ([]model.Service, error) { return s.services(ctx, traces) })
 	r.topology = newPart(ctx, func(ctx context.Context) (model.Topology, error) {
 		rows, err := r.services.get()
@@ -83,17 +83,20 @@ func (r *Round) TotalReads() Reads {
 
 // MetricsNodes is the section metrics.nodes: nodes that sent metrics within
 // RateWindow, by name.
-func (r *Round) MetricsNodes() ([]model.NodeMetrics, error) { return r.nodes.get() }
+func (r *Round) MetricsNodes() ([]model.NodeMetrics, error) {
+	nodes, err := r.nodes.get()
+	return nodes.list, err
+}
 
 // MetricsSummary is the section metrics.summary. A node is online when its
-// newest sample is at most OnlineAge old; TotalNodes counts those that sent any
-// in the window.
+// newest sample is at most OnlineAge old; TotalNodes counts those of Kubernetes or,
+// where these are not known, those that sent any in the window.
 func (r *Round) MetricsSummary() (model.MetricsSummary, error) {
 	nodes, err := r.nodes.get()
 	if err != nil {
 		return model.MetricsSummary{}, err
 	}
-	return summarize(nodes, r.at, r.onlineAge)
+	return nodes.summarize(r.at, r.onlineAge)
 }
 
 // TracesServices is the section traces.services over TraceWindow.
@@ -133,11 +136,17 @@ func (r *Round) Overview() (model.Overview, error) {
 	if err != nil {
 		return model.Overview{}, err
 	}
-	nodes, err := r.MetricsSummary()
+	nodes, err := r.nodes.get()
 	if err != nil {
 		return model.Overview{}, err
 	}
-	return overview(services, traffic.ingressRows(), traffic.serviceRows(), nodes), nil
+	summary, err := nodes.summarize(r.at, r.onlineAge)
+	if err != nil {
+		return model.Overview{}, err
+	}
+	o := overview(services, traffic.ingressRows(), traffic.serviceRows(), summary)
+	o.MonitoredNodes = int64(len(nodes.list))
+	return o, nil
 }
 
 func rowsOf[T any](r *Round, rows func(*sloTraffic) []T) ([]T, error) {

@@ -295,7 +295,7 @@ func TestOverview(t *testing.T) {
 		model.MetricsSummary{TotalNodes: 3, OnlineNodes: 2, AvgCPUPct: 10, AvgMemPct: 20, MaxCPUPct: 30, MaxMemPct: 40})
 	want := model.Overview{
 		TotalServices: 2, HealthyServices: 1, TotalRPS: 10, AvgSuccessRate: 0.95, AvgP99Ms: 20,
-		IngressServices: 2, IngressAvgRPS: 6, MeshServices: 2, MeshAvgMTLS: 0.75, MonitoredNodes: 3,
+		IngressServices: 2, IngressAvgRPS: 6, MeshServices: 2, MeshAvgMTLS: 0.75,
 		AvgCPUPct: 10, AvgMemPct: 20, MaxCPUPct: 30, MaxMemPct: 40,
 	}
 	checkEqual(t, "overview", got, want)
