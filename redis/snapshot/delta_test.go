@@ -93,6 +93,41 @@ func TestUnchangedIntervalIsSmall(t *testing.T) {
 	}
 }
 
+// Sections of Kubernetes beside them, in a publish of their own that says only that they
+// still hold, do not change that.
+func TestUnchangedIntervalWithKubernetesIsSmall(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	w := r.writer(func(c *snapshot.WriterConfig) { c.Instance = "agent-5f6d8c9b7d-x2x4z-0123456789abcdef" })
+	followed := names(model.SectionKubeSummary, model.SectionKubeNodes, model.SectionKubePods, model.SectionKubeDeployments,
+		model.SectionKubeStatefulSets, model.SectionKubeDaemonSets, model.SectionKubeReplicaSets, model.SectionKubeJobs,
+		model.SectionKubeCronJobs, model.SectionKubeServices, model.SectionKubeIngresses, model.SectionKubeNamespaces,
+		model.SectionKubeConfigMaps, model.SectionKubeSecrets, model.SectionKubePVs, model.SectionKubePVCs,
+		model.SectionKubeResourceQuotas, model.SectionKubeLimitRanges, model.SectionKubeNetworkPolicies,
+		model.SectionKubeServiceAccounts, model.SectionKubeEvents)
+	interval := func() (bytes, written int) {
+		var updates []snapshot.Update
+		at := time.Now()
+		for i, name := range followed {
+			u := snapshot.Update{Name: name, Data: encode(t, strings.Repeat("x", 2000)), At: at, Took: time.Duration(i) * time.Millisecond}
+			if name == model.SectionKubeSecrets { // and one that fails says so each time
+				u.Data, u.Err = nil, "the agent may not list and watch secrets"
+			}
+			updates = append(updates, u)
+		}
+		bytes = r.sent(func() { written = len(r.publish(w, updates...).Written) })
+		return bytes, written
+	}
+	if bytes, written := interval(); written != len(followed)-1 || bytes < 2000*written {
+		t.Fatalf("the first publish sent %d sections in %d bytes", written, bytes)
+	}
+	bytes, written := interval()
+	t.Logf("an unchanged interval of %d sections is %d bytes", len(followed), bytes)
+	if bytes > 1000 || written > 0 {
+		t.Errorf("an unchanged interval sent %d sections in %d bytes", written, bytes)
+	}
+}
+
 // metaOf is meta without what two publishes of the same differ in.
 func (r *rig) metaOf(c key.Cluster) map[string]string {
 	r.t.Helper()
