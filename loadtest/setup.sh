@@ -51,41 +51,63 @@ fetch_etcd() {
     return 0
   fi
   command -v apt-get >/dev/null 2>&1 && command -v dpkg-deb >/dev/null 2>&1 || return 1
-  temporary=$(mktemp -d)
+  temporary=$(mktemp -d "$work/etcd.XXXXXX")
   chmod 755 "$temporary" # apt-get downloads as a user of its own
   say "fetching etcd with apt-get"
-  if (
+  (
     cd "$temporary"
     apt-get download -q etcd-server >/dev/null 2>&1 && dpkg-deb -x etcd-server_*.deb tree
-  ); then
-    mv "$temporary/tree/usr/bin/etcd" "$kube/etcd"
-  fi
-  rm -rf "$temporary"
-  [ -x "$kube/etcd" ]
+  ) && mv "$temporary/tree/usr/bin/etcd" "$kube/etcd"
 }
 
 # What the tests of agent/kube run on; the version is in the tools module's go.mod.
+# Programs appear whole or not at all: what is unfinished lies in a folder of this
+# process, which goes with it. One that was killed leaves it to the next.
 setup_kube() {
   kube=$cache/kube
   module=agent/kube/kubetest/apiserver
   mkdir -p "$kube"
+  wanted=$(awk '$1 == "k8s.io/kubernetes" { print $2 }' "$module/go.mod")
+  built=$(go version -m "$kube/kube-apiserver" 2>/dev/null | awk '$1 == "mod" && $2 == "k8s.io/kubernetes" { print $3 }')
+  [ -x "$kube/etcd" ] && [ "$built" = "$wanted" ] && return 0
+
+  for left in "$kube"/unfinished.*; do
+    [ -d "$left" ] && ! kill -0 "${left##*.}" 2>/dev/null && rm -rf "$left"
+  done
+  work=$kube/unfinished.$$
+  working=
+  mkdir "$work"
+  trap 'unfinished' EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' TERM HUP
+
   if ! [ -x "$kube/etcd" ] && ! fetch_etcd; then
     say "the package lists may be missing: updating them"
     update || true
     fetch_etcd || { say "the tests need etcd (Debian: the package etcd-server)"; exit 1; }
   fi
-  wanted=$(awk '$1 == "k8s.io/kubernetes" { print $2 }' "$module/go.mod")
-  built=$(go version -m "$kube/kube-apiserver" 2>/dev/null | awk '$1 == "mod" && $2 == "k8s.io/kubernetes" { print $3 }')
   [ "$built" = "$wanted" ] && return 0
   say "building kube-apiserver $wanted into $kube: once, takes 7 to 11 minutes on two cores"
+  GOTMPDIR=$work CGO_ENABLED=0 go build -C "$module" -trimpath -ldflags '-s -w' -o "$work/kube-apiserver" k8s.io/kubernetes/cmd/kube-apiserver &
+  working=$!
+  # A line now and then, so that nobody takes it for stuck.
   (
-    # A line now and then, so that nobody takes it for stuck.
-    (for minute in $(seq 60); do sleep 60; say "building kube-apiserver, minute $minute"; done) &
-    ticking=$!
-    trap 'kill $ticking 2>/dev/null' EXIT
-    CGO_ENABLED=0 go build -C "$module" -trimpath -ldflags '-s -w' -o "$kube/kube-apiserver.new" k8s.io/kubernetes/cmd/kube-apiserver
-  )
-  mv "$kube/kube-apiserver.new" "$kube/kube-apiserver"
+    for minute in $(seq 60); do
+      sleep 60 >/dev/null 2>&1 # it may outlive the rest: nobody waits for what it could write
+      say "building kube-apiserver, minute $minute"
+    done
+  ) &
+  working="$working $!"
+  # In the background, since a shell hears of a signal only between commands and in wait.
+  wait "${working%% *}" || { say "kube-apiserver cannot be built"; exit 1; }
+  mv "$work/kube-apiserver" "$kube/kube-apiserver"
+}
+
+# unfinished ends what setup_kube runs and removes what it did not finish.
+unfinished() {
+  # shellcheck disable=SC2086 # a list of numbers
+  [ -z "$working" ] || kill $working 2>/dev/null || true
+  rm -rf "$work" 2>/dev/null || true # compilers may still be writing: the next run removes it
 }
 
 if [ "$job" = kube ]; then
