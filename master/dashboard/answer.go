@@ -15,6 +15,10 @@ import (
 type Content struct {
 	// Body is the whole JSON body.
 	Body []byte
+	// Data is the part of Body that is the section's value.
+	Data []byte
+	// Hash identifies Data: equal hashes, equal bytes; "" tells nothing.
+	Hash string
 	// ETag is the opaque part of a strong entity tag: it changes when a byte of
 	// Body does, and replicas that hold the same snapshot agree on it.
 	ETag string
@@ -33,6 +37,7 @@ type Answer struct {
 	compressor *compress.Compressor
 	tags       [compress.Encodings]string // header values, quoted
 	forms      [compress.Encodings]atomic.Pointer[Form]
+	derived    atomic.Pointer[derived]
 	bytes      atomic.Int64
 	making     sync.Mutex
 }
@@ -66,6 +71,9 @@ func (a *Answer) Window() time.Duration { return a.content.Window }
 
 // Meta is the meta of the body.
 func (a *Answer) Meta() *envelope.Meta { return &a.content.Meta }
+
+// Data is the part of the body that is the section's value.
+func (a *Answer) Data() []byte { return a.content.Data }
 
 // Body is the JSON body.
 func (a *Answer) Body() []byte { return a.content.Body }
@@ -117,7 +125,7 @@ func (a *Answer) keep(enc compress.Encoding, body []byte) *Form {
 	return form
 }
 
-// Bytes is what the forms made so far occupy.
+// Bytes is what the forms made so far occupy, and what was derived from the data.
 func (a *Answer) Bytes() int64 { return a.bytes.Load() }
 
 // Made returns the compressed encodings that were asked for so far.

@@ -11,7 +11,6 @@ import (
 	"github.com/atlhyper/observe/master/envelope"
 	"github.com/atlhyper/observe/redis/key"
 	"github.com/atlhyper/observe/redis/snapshot"
-	"github.com/atlhyper/observe/shared/codec"
 	"github.com/atlhyper/observe/shared/model"
 )
 
@@ -68,7 +67,7 @@ type SectionState struct {
 	Error      string `json:"error,omitempty"`
 }
 
-// readers bounds the concurrent reads of node counts for a list of clusters.
+// readers bounds the concurrent reads of counts for a list of clusters.
 const readers = 8
 
 // Clusters returns all clusters that were seen, by id. Errors are *fault.Error.
@@ -104,19 +103,61 @@ func (s *Service) Cluster(ctx context.Context, id key.Cluster) (Cluster, error) 
 	return s.view(ctx, info)
 }
 
+// Held returns a cluster as it is held in memory, of its sections those that are. Its
+// status is unknown while Redis does not answer. false when it was not asked lately.
+func (s *Service) Held(id key.Cluster) (Cluster, bool) {
+	e := s.cache.entry(id)
+	if e == nil {
+		return Cluster{}, false
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	now := s.now()
+	isFresh := now.sub(e.asked) <= freshFor
+	if e.asked == 0 || !isFresh && e.away == nil {
+		return Cluster{}, false
+	}
+	info, known := e.info, counts{}
+	if !isFresh {
+		info.Status, info.State = snapshot.Unknown, snapshot.SnapshotUnreachable
+	}
+	info.ID, info.Sections = id, make(map[model.Section]snapshot.SectionMeta, len(e.sections))
+	for name, h := range e.sections {
+		v, meta := e.judge(h, now), h.meta
+		if meta.At.IsZero() && meta.Error == "" {
+			continue // it was never tried
+		}
+		meta.Age = max(0, e.redis(now).Sub(meta.At))
+		meta.Stale = meta.Stale || v.say.stale
+		if v.say.stale {
+			meta.Error = v.say.reason
+		}
+		info.Sections[name] = meta
+		if v.kind == serve {
+			known.add(h.counts)
+		}
+	}
+	return clusterOf(&info, known), true
+}
+
 func (s *Service) view(ctx context.Context, info snapshot.ClusterInfo) (Cluster, error) {
-	nodes, err := s.nodes(ctx, info)
+	known, err := s.counts(ctx, info)
 	if err != nil {
 		return Cluster{}, err
 	}
+	return clusterOf(&info, known), nil
+}
+
+func clusterOf(info *snapshot.ClusterInfo, known counts) Cluster {
 	c := Cluster{
 		ID:       string(info.ID),
 		Status:   string(info.Status),
 		LastSeen: model.NewTime(info.LastSeen),
 		Agents:   make([]Agent, 0, len(info.Agents)),
 		Sections: make(map[model.Section]SectionState, len(info.Sections)),
-		Nodes:    nodes,
-		Snapshot: snapshotOf(&info),
+		Nodes:    known.nodes,
+		Pods:     known.pods,
+		Snapshot: snapshotOf(info),
 	}
 	for _, a := range info.Agents {
 		c.Agents = append(c.Agents, Agent{
@@ -144,7 +185,7 @@ func (s *Service) view(ctx context.Context, info snapshot.ClusterInfo) (Cluster,
 			Error:      envelope.Clip(meta.Error),
 		}
 	}
-	return c, nil
+	return c
 }
 
 func snapshotOf(info *snapshot.ClusterInfo) Snapshot {
@@ -152,25 +193,4 @@ func snapshotOf(info *snapshot.ClusterInfo) Snapshot {
 		State: string(info.State), Seq: info.Seq,
 		PublishedAt: model.NewTime(info.LastPublishedAt), ExpiredAt: model.NewTime(info.ExpiredAt),
 	}
-}
-
-// nodes returns the number of nodes, nil while nothing says it: a count that is
-// not known is no zero. A summary that cannot be read, say of a newer agent, hides
-// the count of its own cluster, not the list of all of them: its own endpoint says
-// why. The error is that of ctx.
-func (s *Service) nodes(ctx context.Context, info snapshot.ClusterInfo) (*int64, error) {
-	if _, ok := info.Sections[model.SectionMetricsSummary]; !ok {
-		return nil, nil
-	}
-	section, err := read(ctx, s.cfg.ReadTimeout, func(ctx context.Context) (snapshot.Section, error) {
-		return s.reader.Section(ctx, info.ID, model.SectionMetricsSummary)
-	})
-	if err != nil {
-		return nil, ctx.Err()
-	}
-	var summary model.MetricsSummary
-	if err := codec.Decode(section.Data, &summary); err != nil {
-		return nil, ctx.Err()
-	}
-	return &summary.TotalNodes, nil
 }

@@ -79,8 +79,9 @@ type fleetList struct {
 func (f *fleet) inUse(now instant) bool { return now.sub(instant(f.used.Load())) <= fleetIdle }
 
 // fleetSections are what the fleet shows of a cluster.
-func fleetSections() [2]model.Section {
-	return [2]model.Section{model.SectionOverview, model.SectionMetricsSummary}
+func fleetSections() [3]model.Section {
+	counted := countSections()
+	return [3]model.Section{model.SectionOverview, counted[0], counted[1]}
 }
 
 // Fleet returns all clusters that were seen: from memory, unless nobody asked for
@@ -126,6 +127,7 @@ func (s *Service) glance(info *snapshot.ClusterInfo, now instant) FleetCluster {
 	if e.skew.Load() != 0 && !info.LastPublishedAt.IsZero() {
 		c.Snapshot.AgeSeconds = seconds(redis.Sub(info.LastPublishedAt))
 	}
+	var known counts
 	for _, name := range fleetSections() {
 		h := e.sections[name]
 		if h == nil {
@@ -133,15 +135,13 @@ func (s *Service) glance(info *snapshot.ClusterInfo, now instant) FleetCluster {
 		}
 		h.used.Store(int64(now))
 		v := e.judge(h, now)
-		switch name {
-		case model.SectionOverview:
+		if name == model.SectionOverview {
 			c.Overview = overview(h, v, redis)
-		case model.SectionMetricsSummary:
-			if v.kind == serve || v.kind == check {
-				c.Nodes = h.nodes
-			}
+		} else if v.kind == serve || v.kind == check {
+			known.add(h.counts)
 		}
 	}
+	c.Nodes, c.Pods = known.nodes, known.pods
 	return c
 }
 

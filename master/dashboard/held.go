@@ -33,7 +33,7 @@ type held struct {
 	meta    snapshot.SectionMeta // of the value that is held, or why there was none
 	data    []byte               // its JSON, a part of the answer's body once there is one
 	there   bool                 // a value is held
-	nodes   *int64               // what a metrics.summary says of them
+	counts  counts               // what a summary says
 	checked int64                // the publish as of which all this is known; 0: ask again
 	until   instant              // when the TTL of the last snapshot that held it ends
 	lost    string               // why Redis holds it no more; "" when it does
@@ -104,11 +104,7 @@ func (h *held) transcode(found snapshot.Found) error {
 	if err != nil {
 		return fault.Wrap(err, fault.StoreUnavailable, "section %s cannot be read", h.name)
 	}
-	h.data, h.there, h.nodes = data, true, nil
-	var summary model.MetricsSummary
-	if h.name == model.SectionMetricsSummary && codec.Decode(packed, &summary) == nil {
-		h.nodes = &summary.TotalNodes
-	}
+	h.data, h.there, h.counts = data, true, countsIn(h.name, packed)
 	return nil
 }
 
@@ -116,7 +112,7 @@ func (h *held) transcode(found snapshot.Found) error {
 func (h *held) drop() {
 	h.valid.Store(0)
 	h.answer.Store(nil)
-	h.meta, h.data, h.there, h.nodes, h.checked, h.lost, h.err = snapshot.SectionMeta{}, nil, false, nil, 0, "", nil
+	h.meta, h.data, h.there, h.counts, h.checked, h.lost, h.err = snapshot.SectionMeta{}, nil, false, counts{}, 0, "", nil
 }
 
 // build makes the answer anew, around the same data if that is still the value.
@@ -138,7 +134,10 @@ func (s *Service) build(e *entry, h *held, say saying) error {
 	if err != nil {
 		return err
 	}
-	answer := NewAnswer(Content{Body: body, ETag: tag, Meta: meta, CollectedAt: h.meta.At, Window: h.meta.Window}, s.compressor)
+	answer := NewAnswer(Content{
+		Body: body, Data: inside, Hash: h.meta.Hash, ETag: tag, Meta: meta, CollectedAt: h.meta.At, Window: h.meta.Window,
+	}, s.compressor)
+	answer.inherit(h.answer.Load())
 	// Who asked for a form of the last answer will ask for that of this one.
 	if old := h.answer.Load(); old != nil && instant(h.used.Load()) > h.built {
 		for _, enc := range old.Made() {
