@@ -49,6 +49,9 @@ type Dashboards interface {
 	Subscribe(key.Cluster, []model.Section) (changed <-chan struct{}, stop func())
 	Clusters(context.Context) ([]dashboard.Cluster, error)
 	Cluster(context.Context, key.Cluster) (dashboard.Cluster, error)
+	// Held is Cluster without asking Redis, with the sections that are held; false when
+	// it cannot say.
+	Held(key.Cluster) (dashboard.Cluster, bool)
 	Fleet(context.Context) (dashboard.Fleet, error)
 }
 

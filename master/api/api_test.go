@@ -50,6 +50,7 @@ func (b *backend) Clusters(ctx context.Context) ([]dashboard.Cluster, error) { r
 func (b *backend) Cluster(ctx context.Context, c key.Cluster) (dashboard.Cluster, error) {
 	return b.cluster(ctx, c)
 }
+func (b *backend) Held(key.Cluster) (dashboard.Cluster, bool) { return dashboard.Cluster{}, false }
 func (b *backend) Subscribe(key.Cluster, []model.Section) (<-chan struct{}, func()) {
 	return make(chan struct{}), func() {}
 }

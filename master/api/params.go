@@ -189,24 +189,25 @@ func (p *params) setCluster(id string) {
 	p.cluster = key.Cluster(id)
 }
 
-// sections reads names of dashboards with commas between; all of them when it is
+// sections reads names of sections with commas between; all dashboards when it is
 // absent.
 func (p *params) sections(name string) []model.Section {
-	all := dashboardSections()
+	dashboards := dashboardSections()
 	text := p.text(name)
 	if text == "" {
-		return all
+		return dashboards
 	}
+	all := slices.Concat(dashboards, resourceSections())
 	var chosen []model.Section
 	for part := range strings.SplitSeq(text, ",") {
 		section := model.Section(part)
 		switch {
 		case !slices.Contains(all, section):
 			p.fail(name, "%.40q is no section; there are %s", part, join(all))
-			return all
+			return dashboards
 		case slices.Contains(chosen, section):
 			p.fail(name, "%s is named twice", part)
-			return all
+			return dashboards
 		}
 		chosen = append(chosen, section)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"github.com/atlhyper/observe/master/resources"
 	"github.com/atlhyper/observe/shared/detail"
 	"github.com/atlhyper/observe/shared/model"
 )
@@ -31,6 +32,15 @@ func dashboardRoutes() []dashboardRoute {
 		{"/observe/slo/services", model.SectionSLOServices, true},
 		{"/observe/slo/edges", model.SectionSLOEdges, true},
 	}
+}
+
+// resourceSections are those of Kubernetes.
+func resourceSections() []model.Section {
+	all := []model.Section{model.SectionKubeSummary}
+	for _, kind := range resources.Kinds() {
+		all = append(all, kind.Section)
+	}
+	return all
 }
 
 // dashboardSections are all of them, in the order of the routes.
@@ -106,6 +116,15 @@ func (a *API) routes() {
 	a.route(http.MethodGet, Prefix+"/observe/stream", a.stream)
 	for _, d := range dashboardRoutes() {
 		a.route(http.MethodGet, Prefix+d.path, a.dashboard(d))
+	}
+	a.route(http.MethodGet, Prefix+"/overview", a.overview)
+	for _, kind := range resources.Kinds() {
+		a.route(http.MethodGet, Prefix+"/"+kind.Path, a.list(kind))
+		one := "/{name}"
+		if kind.Namespaced {
+			one = "/{namespace}/{name}"
+		}
+		a.route(http.MethodGet, Prefix+"/"+kind.Path+one, a.object(kind))
 	}
 	for _, d := range detailRoutes() {
 		a.route(d.method, Prefix+d.path, a.detail(d))

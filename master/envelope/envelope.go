@@ -47,6 +47,13 @@ type Detail struct {
 	Shared bool `json:"shared,omitempty"`
 }
 
+// ListMeta is the meta of a page of a list.
+type ListMeta struct {
+	Meta
+	Total      int    `json:"total"`                // that match, on all pages
+	NextCursor string `json:"nextCursor,omitempty"` // where the list goes on
+}
+
 // FromMsgpack returns the body around one msgpack value, which is transcoded
 // without knowing its type. The error is about data that is no valid value.
 func FromMsgpack(data []byte, meta Meta) ([]byte, error) {
@@ -76,6 +83,26 @@ func FromJSON(data []byte, meta Meta) (body, inside []byte, err error) {
 	return append(body, tail...), inside, nil
 }
 
+// FromList returns the body around a list whose elements are JSON already.
+func FromList(elements [][]byte, meta ListMeta) ([]byte, error) {
+	tail, err := closing(meta)
+	if err != nil {
+		return nil, err
+	}
+	size := len(head) + len("[]") + len(tail) + len(elements)
+	for _, element := range elements {
+		size += len(element)
+	}
+	body := append(make([]byte, 0, size), head+"["...)
+	for i, element := range elements {
+		if i > 0 {
+			body = append(body, ',')
+		}
+		body = append(body, element...)
+	}
+	return append(append(body, ']'), tail...), nil
+}
+
 // FromValue returns the body around a value that encoding/json can encode.
 func FromValue(data any, meta Meta) ([]byte, error) {
 	body, err := marshal(data)
@@ -89,7 +116,7 @@ func FromValue(data any, meta Meta) ([]byte, error) {
 	return bytes.Join([][]byte{[]byte(head), body, tail}, nil), nil
 }
 
-func closing(meta Meta) ([]byte, error) {
+func closing(meta any) ([]byte, error) {
 	text, err := marshal(meta)
 	if err != nil {
 		return nil, fmt.Errorf("meta: %w", err)
