@@ -18,11 +18,12 @@ import (
 )
 
 type commands struct {
-	Demo   demoCmd   `cmd:"" help:"Run the whole thing on this machine until Ctrl-C: Redis, two clusters with telemetry and an agent each, two masters, a balancer."`
-	Doctor doctorCmd `cmd:"" help:"Say whether the telemetry in a ClickHouse is complete: what is there, what every dashboard section is filled with, and what is missing. Exits with 1 when something that is there cannot be read."`
-	Fleet  fleetCmd  `cmd:"" help:"Simulate the agents of many clusters, on made-up telemetry, until Ctrl-C: for load tests of Redis and masters."`
-	Acl    aclCmd    `cmd:"" help:"Print the command that gives the agents of a cluster, or the masters, exactly the rights that they need in Redis."`
-	Forget forgetCmd `cmd:"" help:"Remove a cluster whose agents have stopped from Redis and from the memory of the masters, which else list it for 7 days."`
+	Demo    demoCmd    `cmd:"" help:"Run the whole thing on this machine until Ctrl-C: Redis, two clusters with telemetry and an agent each, two masters, a balancer."`
+	Doctor  doctorCmd  `cmd:"" help:"Say whether the telemetry in a ClickHouse is complete: what is there, what every dashboard section is filled with, and what is missing. Exits with 1 when something that is there cannot be read."`
+	Fleet   fleetCmd   `cmd:"" help:"Simulate the agents of many clusters, on made-up telemetry, until Ctrl-C: for load tests of Redis and masters."`
+	Acl     aclCmd     `cmd:"" help:"Print the command that gives the agents of a cluster, or the masters, exactly the rights that they need in Redis."`
+	Forget  forgetCmd  `cmd:"" help:"Remove a cluster whose agents have stopped from Redis and from the memory of the masters, which else list it for 7 days."`
+	Inspect inspectCmd `cmd:"" help:"Say what lies in Redis: clusters, sections and their values, agents, the queue. It only reads, and needs the rights that acl --inspect prints."`
 }
 
 // demoCmd takes nothing from the environment: what is set there is meant for agents
@@ -42,6 +43,7 @@ func main() {
 	kctx := kong.Parse(&c, options()...)
 	cli.Main(func(ctx context.Context) error {
 		kctx.BindTo(ctx, (*context.Context)(nil))
+		kctx.Bind(standardStreams())
 		return kctx.Run()
 	})
 }

@@ -158,5 +158,6 @@ func (r *Reader) parseMeta(info *ClusterInfo, entries map[string]string) error {
 	}
 	info.Seq, info.PublishedAt, info.Sections = seq, at, sections
 	info.interval = millis(interval)
+	info.Publisher = boundText(m[key.MetaAgent], maxSectionName)
 	return nil
 }

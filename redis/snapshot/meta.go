@@ -125,6 +125,7 @@ func (r *Reader) parseSection(m metaMap, name model.Section, now time.Time) (Sec
 	s.Took = millis(took)
 	s.Error = boundText(m[field(key.FieldError)], maxError)
 	s.Hash = boundText(m[field(key.FieldHash)], maxSectionName)
+	s.Codec = boundText(m[field(key.FieldCodec)], maxSectionName)
 	if !s.At.IsZero() {
 		s.Age = now.Sub(s.At)
 	}

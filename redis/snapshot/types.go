@@ -54,6 +54,8 @@ type SectionMeta struct {
 	Stale bool
 	// Bytes is the length of the value as plain msgpack.
 	Bytes int64
+	// Codec is how the value lies in Redis: "" as plain msgpack, "zstd" compressed.
+	Codec string
 	// Hash identifies the value: equal hashes, equal bytes.
 	Hash string
 }
@@ -95,6 +97,8 @@ type ClusterInfo struct {
 	ExpiredAt time.Time
 	// Seq of the last publish.
 	Seq int64
+	// Publisher is the instance that published last, or "" when it left; not in a View.
+	Publisher string
 	// Agents, by instance; those whose beat is too old have Live false.
 	Agents []AgentInfo
 	// Sections by name; empty when there is no snapshot.

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/atlhyper/observe/cmd/internal/redisflags"
+	"github.com/atlhyper/observe/cmd/internal/terminal"
+	"github.com/atlhyper/observe/redis/conn"
+	"github.com/atlhyper/observe/redis/inspect"
+	"github.com/atlhyper/observe/redis/key"
+	"github.com/atlhyper/observe/shared/model"
+)
+
+// inspectCmd takes Redis from the environment, as agents and masters do, and nothing
+// else: their --interval and --timeout mean other things.
+type inspectCmd struct {
+	redisflags.Conn
+
+	Output string `help:"text, or json: one document." enum:"text,json" default:"text" env:"-"`
+
+	Section inspectSection `cmd:"" help:"Print the value of a section as JSON, however it is stored: for people on a terminal, else on one line. That the last collection failed stands on standard error."`
+}
+
+// inspectTimeout bounds everything that is not followed.
+const inspectTimeout = time.Minute
+
+// streams are what a sub-command writes to: the answer, and what to know besides.
+type streams struct{ out, notes io.Writer }
+
+func standardStreams() streams { return streams{out: os.Stdout, notes: os.Stderr} }
+
+// clusterFlag is the flag of sub-commands about one cluster.
+type clusterFlag struct {
+	Cluster string `short:"c" help:"The cluster's id." required:"" placeholder:"ID" env:"-"`
+}
+
+// id checks the flag.
+func (f clusterFlag) id() (key.Cluster, error) {
+	if err := key.ValidateCluster(f.Cluster); err != nil {
+		return "", err
+	}
+	return key.Cluster(f.Cluster), nil
+}
+
+// ask opens Redis for a question and bounds its time. What others wrote into Redis, and
+// errors quote, is made harmless.
+func (c *inspectCmd) ask(ctx context.Context, s streams, question func(context.Context, *inspect.Inspector) error) error {
+	return terminal.Error(c.connected(s, func(i *inspect.Inspector) error {
+		ctx, cancel := context.WithTimeout(ctx, inspectTimeout)
+		defer cancel()
+		return question(ctx, i)
+	}))
+}
+
+func (c *inspectCmd) connected(s streams, use func(*inspect.Inspector) error) (err error) {
+	logger := slog.New(slog.NewTextHandler(s.notes, nil))
+	clients, err := conn.Open(conn.Config{URL: c.Redis, Auth: c.Auth(), TLS: c.TLS(), ClientName: "atlhyper-inspect"})
+	if err != nil {
+		return fmt.Errorf("inspect: %w", err)
+	}
+	defer func() { err = errors.Join(err, clients.Close()) }()
+	if err := use(inspect.New(clients, inspect.Config{Logger: logger})); err != nil {
+		return fmt.Errorf("inspect: %w", err)
+	}
+	return nil
+}
+
+// print writes the answer as JSON or as text does, whichever is wanted.
+func (c *inspectCmd) print(w io.Writer, answer any, text func(io.Writer) error) error {
+	if c.Output != "json" {
+		return printed(text(w))
+	}
+	var plain bytes.Buffer
+	encoder := json.NewEncoder(&plain)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(answer); err != nil {
+		return printed(err)
+	}
+	_, err := w.Write(terminal.AppendJSON(nil, plain.Bytes()))
+	return printed(err)
+}
+
+func printed(err error) error {
+	if err != nil {
+		return fmt.Errorf("print: %w", err)
+	}
+	return nil
+}
+
+type inspectSection struct {
+	clusterFlag
+
+	Name string `arg:"" help:"Name of the section, such as metrics.nodes; inspect sections lists them."`
+}
+
+// Run prints one section.
+func (c *inspectSection) Run(ctx context.Context, all *inspectCmd, s streams) error {
+	return all.ask(ctx, s, func(ctx context.Context, i *inspect.Inspector) error {
+		cluster, err := c.id()
+		if err != nil {
+			return err
+		}
+		v, err := i.Section(ctx, cluster, model.Section(c.Name))
+		if err != nil {
+			return err
+		}
+		text := terminal.AppendJSON(nil, v.JSON)
+		if terminal.Is(s.out) && all.Output != "json" {
+			var pretty bytes.Buffer
+			if err := json.Indent(&pretty, text, "", "  "); err != nil {
+				return printed(err)
+			}
+			text = pretty.Bytes()
+		}
+		if _, err := s.out.Write(append(text, '\n')); err != nil {
+			return printed(err)
+		}
+		if !v.Stale {
+			return nil
+		}
+		_, err = fmt.Fprintf(s.notes, "inspect: the value is %s old: %s\n", span(v.AgeSeconds), terminal.Text(cmp.Or(v.Error, "its agent has not written since")))
+		return printed(err)
+	})
+}
+
+// span is a duration for people.
+func span(seconds float64) string {
+	d := time.Duration(seconds * float64(time.Second))
+	switch {
+	case d < time.Second:
+		return d.Round(time.Millisecond).String()
+	case d < time.Minute:
+		return d.Round(100 * time.Millisecond).String()
+	default:
+		return d.Round(time.Second).String()
+	}
+}
