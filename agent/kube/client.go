@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -29,6 +30,9 @@ const (
 	accepted = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
 )
 
+// userAgent is who asks, in the API server's audit log.
+const userAgent = "atlhyper-agent"
+
 // clients has a REST client per group and version, which know the types of these and
 // no others: a clientset would link every API of Kubernetes into the agent.
 type clients struct {
@@ -41,9 +45,7 @@ func newClients(api *rest.Config) (*clients, error) {
 	cfg := rest.CopyConfig(api)
 	// What there is to ask is bounded by the table, and each informer backs off.
 	cfg.QPS = -1
-	if cfg.UserAgent == "" {
-		cfg.UserAgent = "atlhyper-agent"
-	}
+	cfg.UserAgent = cmp.Or(cfg.UserAgent, userAgent)
 	httpClient, err := rest.HTTPClientFor(cfg)
 	if err != nil {
 		return nil, err
@@ -99,4 +101,14 @@ func (c *clients) listWatch(k kind) (*cache.ListWatch, error) {
 		return nil, fmt.Errorf("no client for %s", k.resource)
 	}
 	return cache.NewListWatchFromClient(client, k.resource.Resource, metav1.NamespaceAll, fields.Everything()), nil
+}
+
+// revision is the newest resource version of the resource: etcd's own, since none is
+// asked for. A list of one object without its content is the least that tells it.
+func (c *clients) revision(ctx context.Context, of schema.GroupVersionResource) (string, error) {
+	list, err := c.metadata.Resource(of).List(ctx, metav1.ListOptions{Limit: 1})
+	if err != nil {
+		return "", err
+	}
+	return list.ResourceVersion, nil
 }

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
 )
@@ -35,6 +36,9 @@ type informer struct {
 	kind   kind
 	shared cache.SharedIndexInformer
 	health health
+	pulse  *pulse // of the API server
+	// revision is the newest resource version that the API server has of the kind.
+	revision func(ctx context.Context) (string, error)
 	// version grows with each change of what is shown.
 	version atomic.Uint64
 	logger  *slog.Logger
@@ -50,6 +54,7 @@ func newInformer(k kind, c *clients, cfg Config, changed func()) (*informer, err
 		kind: k, logger: logger,
 		health: health{resource: k.resource.Resource, patience: cfg.Patience, clock: cfg.Clock, logger: logger},
 	}
+	inf.revision = func(ctx context.Context) (string, error) { return c.revision(ctx, k.resource) }
 	inf.shared = cache.NewSharedIndexInformerWithOptions(inf.observed(lw), k.object, cache.SharedIndexInformerOptions{})
 	if err := inf.shared.SetTransform(inf.transform); err != nil {
 		return nil, err
@@ -77,11 +82,38 @@ func (inf *informer) observed(lw *cache.ListWatch) *cache.ListWatch {
 			return list, err
 		},
 		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+			err := inf.behind(ctx, options.ResourceVersion)
+			if err != nil {
+				inf.health.note(ctx, err)
+				return nil, err
+			}
 			w, err := lw.WatchWithContext(ctx, options)
 			inf.health.note(ctx, err)
 			return w, err
 		},
 	}
+}
+
+// behind returns an error when the API server has not got to the version yet that a
+// watch is to go on from, as when etcd was put back to a backup. It would say nothing
+// until it has, for days perhaps, and leave out what happens meanwhile. So that is told
+// like a version that is too old, and the informer lists all anew.
+func (inf *informer) behind(ctx context.Context, version string) error {
+	if version == "" {
+		return nil
+	}
+	now, err := inf.revision(ctx)
+	if err != nil {
+		return err
+	}
+	order, err := resourceversion.CompareResourceVersion(now, version)
+	if err != nil {
+		return fmt.Errorf("the version of %s: %w", inf.kind.resource.Resource, err)
+	}
+	if order < 0 {
+		return apierrors.NewResourceExpired("the API server is behind what was read of it")
+	}
+	return nil
 }
 
 // failed hears of what no request shows, such as a list that cannot be read.

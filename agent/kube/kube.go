@@ -31,8 +31,9 @@ const DefaultPatience = 10 * time.Second
 type Config struct {
 	// API is how the API server is reached; Connect makes it. Required.
 	API *rest.Config
-	// Patience is how long a kind that was read may fail to be followed before its
-	// section says so: API servers restart and watches end. Default 10 s.
+	// Patience is how long a kind that was read may fail to be followed, and the API
+	// server may leave a question unanswered, before sections say so: API servers restart
+	// and watches end. Default 10 s.
 	Patience time.Duration
 	// Clock tells the time, for the age of events. Default time.Now.
 	Clock func() time.Time
@@ -63,6 +64,7 @@ func Connect(kubeconfig string) (*rest.Config, error) {
 type Cluster struct {
 	cfg       Config
 	clients   *clients
+	pulse     *pulse
 	informers []*informer
 	sections  map[model.Section]*section
 	names     *section // of nodes, by address
@@ -88,12 +90,14 @@ func New(cfg Config) (*Cluster, error) {
 		return nil, fmt.Errorf("kube: %w", err)
 	}
 	c := &Cluster{cfg: cfg, clients: clients, changed: make(chan struct{}, 1)}
+	c.pulse = &pulse{patience: cfg.Patience, clock: cfg.Clock, logger: cfg.Logger}
 	byName := make(map[string]*informer)
 	for _, k := range kinds() {
 		inf, err := newInformer(k, clients, cfg, c.notify)
 		if err != nil {
 			return nil, fmt.Errorf("kube: %w", err)
 		}
+		inf.pulse = c.pulse
 		c.informers = append(c.informers, inf)
 		byName[k.resource.Resource] = inf
 	}
@@ -110,6 +114,7 @@ func (c *Cluster) Run(ctx context.Context) {
 	for _, inf := range c.informers {
 		running.Go(func() { inf.run(ctx) })
 	}
+	running.Go(func() { c.pulse.run(ctx, c.clients.alive) })
 	running.Wait()
 }
 

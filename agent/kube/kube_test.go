@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -121,7 +122,7 @@ func eventually(t *testing.T, what string, cond func() bool) {
 func ready(t *testing.T, c *Cluster, without ...model.Section) {
 	t.Helper()
 	for _, name := range c.Sections() {
-		if len(without) > 0 && name == without[0] {
+		if slices.Contains(without, name) {
 			continue
 		}
 		eventually(t, string(name)+" is read", func() bool {

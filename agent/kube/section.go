@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"cmp"
 	"reflect"
 	"slices"
 	"sync"
@@ -22,8 +23,8 @@ type Section struct {
 
 // section builds the value of one section from what informers hold.
 type section struct {
-	// inputs are the informers it is made of. Those after the first needed may fail:
-	// build then does without.
+	// inputs are the informers it is made of. Those after the first needed may be
+	// denied: build then does without.
 	inputs []*informer
 	needed int
 	build  func(now time.Time) (value any, until time.Time)
@@ -81,7 +82,7 @@ func (s *section) get(now time.Time) (Section, error) {
 	for i, inf := range s.inputs {
 		state := uint64(0)
 		if err := inf.check(); err != nil {
-			if i < s.needed || fault.From(err).Code == fault.NotReady {
+			if i < s.needed || !inf.denied(err) {
 				return s.latest, err
 			}
 			state = 1
@@ -100,4 +101,24 @@ func (s *section) get(now time.Time) (Section, error) {
 }
 
 // check returns why the informer cannot be followed.
-func (inf *informer) check() error { return inf.health.check(inf.shared.HasSynced()) }
+func (inf *informer) check() error {
+	err := inf.health.check(inf.shared.HasSynced())
+	if err == nil || fault.From(err).Code == fault.NotReady {
+		// What was not read yet never will be while nobody answers.
+		return cmp.Or(inf.pulse.check(), err)
+	}
+	return err
+}
+
+// denied tells whether err, which check returned, will stay: the agent may not read the
+// kind, there is none, or what there is was never readable. Others pass: what is made of
+// several kinds is not made anew without one that was there and will be again.
+func (inf *informer) denied(err error) bool {
+	switch fault.From(err).Code {
+	case fault.NotReady:
+		return false
+	case fault.Forbidden, fault.NotFound:
+		return true
+	}
+	return !inf.shared.HasSynced() && inf.pulse.beats()
+}

@@ -370,7 +370,7 @@ func TestAPIServerDownAndBack(t *testing.T) {
 	if s, err := c.Section(model.SectionKubePods); err == nil || s.Version == 0 {
 		t.Errorf("what was known is gone: version %d, %v", s.Version, err)
 	}
-	server.StartAPI(t)
+	server.StartAPI(t, nil)
 
 	// Older than what the new process's watch cache begins with: its informers list
 	// again, those that saw the last change go on watching.

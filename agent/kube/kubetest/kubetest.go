@@ -86,10 +86,12 @@ func (s *Server) start(assets string) error {
 	}
 	s.plane.Etcd.StartTimeout, s.plane.Etcd.StopTimeout = patience, patience
 	api.StartTimeout, api.StopTimeout = patience, patience
-	// Certificates outlive a restart only in a folder that was named.
-	api.CertDir = filepath.Join(s.dir, "certificates")
-	if err := os.Mkdir(api.CertDir, 0o700); err != nil {
-		return err
+	// Certificates and data outlive a restart only in folders that were named.
+	api.CertDir, s.plane.Etcd.DataDir = filepath.Join(s.dir, "certificates"), filepath.Join(s.dir, "data")
+	for _, dir := range []string{api.CertDir, s.plane.Etcd.DataDir} {
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			return err
+		}
 	}
 	// Without it, the end of a server waits a minute for watches that nobody closes.
 	api.Configure().Set("shutdown-watch-termination-grace-period", "1s")
@@ -153,24 +155,4 @@ func (s *Server) Client(tb testing.TB) kubernetes.Interface {
 		tb.Fatalf("kubetest: %v", err)
 	}
 	return client
-}
-
-// StopAPI ends the API server; etcd keeps what it had.
-func (s *Server) StopAPI(tb testing.TB) {
-	tb.Helper()
-	if err := s.plane.GetAPIServer().Stop(); err != nil {
-		tb.Fatalf("kubetest: stop the API server: %v", err)
-	}
-}
-
-// StartAPI starts the API server again, on the port and with the users it had.
-func (s *Server) StartAPI(tb testing.TB) {
-	tb.Helper()
-	err := s.plane.GetAPIServer().Start()
-	if err == nil {
-		err = s.ready()
-	}
-	if err != nil {
-		tb.Fatalf("kubetest: start the API server: %v", err)
-	}
 }

@@ -29,7 +29,7 @@ func TestServer(t *testing.T) {
 	if _, err := s.Client(t).CoreV1().Namespaces().Get(t.Context(), "kube-system", metav1.GetOptions{}); err == nil {
 		t.Fatal("an API server that was stopped answers")
 	}
-	s.StartAPI(t)
+	s.StartAPI(t, nil)
 
 	after, err := s.Client(t).CoreV1().Namespaces().Get(t.Context(), "kube-system", metav1.GetOptions{})
 	if err != nil {
