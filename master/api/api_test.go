@@ -67,8 +67,8 @@ func clocks(c key.Cluster) time.Time {
 	return clock()
 }
 
-func (b *backend) api(t *testing.T) *api.API {
-	t.Helper()
+func (b *backend) api(tb testing.TB) *api.API {
+	tb.Helper()
 	out := b.log
 	if out == nil {
 		out = io.Discard
@@ -81,7 +81,7 @@ func (b *backend) api(t *testing.T) *api.API {
 		Logger:     slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return a
 }

@@ -133,12 +133,12 @@ func (x *Index) Bytes() int64 {
 // sorted are the places of all objects in an order: by the value, then by namespace and
 // name, so that no two are equal; turned around is only the value.
 func (x *Index) sorted(by string) []int32 {
-	places := make([]int32, len(x.objects))
+	places, keys := make([]int32, len(x.objects)), make([]key, len(x.objects))
 	for i := range places {
-		places[i] = int32(i)
+		places[i], keys[i] = int32(i), x.key(by, i)
 	}
-	compare := x.comparer(by)
-	slices.SortFunc(places, func(a, b int32) int { return compare(x.key(by, int(a)), x.key(by, int(b))) })
+	compare := comparer(by)
+	slices.SortFunc(places, func(a, b int32) int { return compare(&keys[a], &keys[b]) })
 	return places
 }
 
@@ -164,7 +164,7 @@ func (x *Index) key(by string, i int) key {
 }
 
 // comparer compares keys of an order.
-func (x *Index) comparer(by string) func(a, b key) int {
+func comparer(by string) func(a, b *key) int {
 	name, down := strings.CutPrefix(by, "-")
 	sign := 1
 	if down {
@@ -172,15 +172,15 @@ func (x *Index) comparer(by string) func(a, b key) int {
 	}
 	switch name {
 	case byName:
-		return func(a, b key) int {
+		return func(a, b *key) int {
 			return cmp.Or(sign*strings.Compare(a.name, b.name), strings.Compare(a.namespace, b.namespace))
 		}
 	case byNamespace:
-		return func(a, b key) int {
+		return func(a, b *key) int {
 			return cmp.Or(sign*strings.Compare(a.namespace, b.namespace), strings.Compare(a.name, b.name))
 		}
 	}
-	return func(a, b key) int {
+	return func(a, b *key) int {
 		return cmp.Or(sign*cmp.Compare(a.number, b.number), sign*strings.Compare(a.text, b.text),
 			strings.Compare(a.namespace, b.namespace), strings.Compare(a.name, b.name))
 	}
@@ -188,8 +188,11 @@ func (x *Index) comparer(by string) func(a, b key) int {
 
 // after is the first place of an order that comes after a key.
 func (x *Index) after(by string, k key) int {
-	order, compare := x.orders[by](), x.comparer(by)
-	return sort.Search(len(order), func(i int) bool { return compare(x.key(by, int(order[i])), k) > 0 })
+	order, compare := x.orders[by](), comparer(by)
+	return sort.Search(len(order), func(i int) bool {
+		at := x.key(by, int(order[i]))
+		return compare(&at, &k) > 0
+	})
 }
 
 func micros(t time.Time) int64 {

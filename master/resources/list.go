@@ -29,8 +29,11 @@ func (o Objects) Len() int { return len(o.index.objects) }
 func (o Objects) Get(namespace, name string) ([]byte, bool) {
 	x := o.index
 	order, wanted := x.orders[byName](), key{namespace: namespace, name: name}
-	compare := x.comparer(byName)
-	at, found := sort.Find(len(order), func(i int) int { return compare(wanted, x.key(byName, int(order[i]))) })
+	compare := comparer(byName)
+	at, found := sort.Find(len(order), func(i int) int {
+		k := x.key(byName, int(order[i]))
+		return compare(&wanted, &k)
+	})
 	if !found {
 		return nil, false
 	}
