@@ -73,7 +73,7 @@ func run(ctx context.Context, f flags) error {
 	}.Identified(ctx)
 	switch {
 	case err != nil && ctx.Err() != nil:
-		return nil // told to end while it waited
+		return nil //nolint:nilerr // told to end while it waited
 	case err != nil:
 		return err
 	}

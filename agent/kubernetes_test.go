@@ -1,0 +1,365 @@
+package agent_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/atlhyper/observe/agent"
+	"github.com/atlhyper/observe/agent/collect"
+	"github.com/atlhyper/observe/agent/kube"
+	"github.com/atlhyper/observe/agent/worker"
+	"github.com/atlhyper/observe/redis/conn"
+	"github.com/atlhyper/observe/redis/redistest"
+	"github.com/atlhyper/observe/redis/snapshot"
+	"github.com/atlhyper/observe/shared/codec"
+	"github.com/atlhyper/observe/shared/fault"
+	"github.com/atlhyper/observe/shared/model"
+)
+
+// kubernetes is an API that the test writes: sections of a value, or of an error.
+type kubernetes struct {
+	changed chan struct{}
+	id      func() (string, error)
+	ended   bool // Run has returned
+
+	mu       sync.Mutex
+	sections map[model.Section]kube.Section
+}
+
+func newKubernetes(names ...model.Section) *kubernetes {
+	k := &kubernetes{changed: make(chan struct{}, 1), sections: make(map[model.Section]kube.Section)}
+	for _, n := range names {
+		k.set(n, []string{string(n)})
+	}
+	return k
+}
+
+func (k *kubernetes) set(name model.Section, value any) {
+	k.mu.Lock()
+	k.sections[name] = kube.Section{Value: value, Version: k.sections[name].Version + 1}
+	k.mu.Unlock()
+	select {
+	case k.changed <- struct{}{}:
+	default:
+	}
+}
+
+func (k *kubernetes) Run(ctx context.Context) {
+	<-ctx.Done()
+	k.ended = true
+}
+
+func (k *kubernetes) Changed() <-chan struct{} { return k.changed }
+
+func (k *kubernetes) Sections() []model.Section {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var out []model.Section
+	for name := range k.sections {
+		out = append(out, name)
+	}
+	return out
+}
+
+func (k *kubernetes) Section(name model.Section) (kube.Section, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	s := k.sections[name]
+	if err, ok := s.Value.(error); ok {
+		return kube.Section{}, err
+	}
+	return s, nil
+}
+
+func (k *kubernetes) ID(context.Context) (string, error)    { return k.id() }
+func (k *kubernetes) NodeNames() (map[string]string, error) { return nil, nil }
+
+// telemetry is a source with one section, which counts its collections.
+type telemetry struct{}
+
+func (telemetry) Collector(cfg agent.Config, p collect.Publisher) (agent.Collector, error) {
+	n := 0
+	return collect.New(collect.Config[int]{
+		Sections: []collect.Section[int]{{Name: model.SectionMetricsSummary, Collect: func(n int) (any, error) { return n, nil }}},
+		Begin: func(context.Context, time.Time) int {
+			n++
+			return n
+		},
+		Publisher: p, Interval: cfg.Interval,
+	})
+}
+
+func (telemetry) Handlers(*worker.Registry) {}
+func (telemetry) Close() error              { return nil }
+
+// running is an agent that runs until the test ends.
+type running struct {
+	server  *redistest.Server
+	reader  *snapshot.Reader
+	metrics string
+	stop    func()
+}
+
+func run(t *testing.T, change func(*agent.Config)) *running {
+	t.Helper()
+	r := &running{server: redistest.Start(t)}
+	cfg, listens := config(r.server.URL()), make(chan net.Addr, 1)
+	cfg.MetricsListen, cfg.OnMetricsListen = "127.0.0.1:0", func(a net.Addr) { listens <- a }
+	change(&cfg)
+	a, err := agent.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(ctx) }()
+	r.stop = sync.OnceFunc(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+	t.Cleanup(r.stop)
+	r.metrics = "http://" + (<-listens).String() + "/metrics"
+	clients, err := conn.Open(conn.Config{URL: r.server.URL()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := clients.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	r.reader = snapshot.NewReader(clients, snapshot.ReaderConfig{})
+	return r
+}
+
+// text is the section as JSON, or why there is none.
+func (r *running) text(t *testing.T, name model.Section) string {
+	t.Helper()
+	s, err := r.reader.Section(t.Context(), cluster, name)
+	if err != nil {
+		return err.Error()
+	}
+	json, err := codec.ToJSON(nil, s.Data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(json)
+}
+
+// metric is a number of /metrics.
+func (r *running) metric(t *testing.T, name string) int {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.metrics, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(name) + ` (\S+)$`).FindSubmatch(body)
+	if found == nil {
+		t.Fatalf("no metric %s", name)
+	}
+	n, err := strconv.ParseFloat(string(found[1]), 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return int(n)
+}
+
+// What Kubernetes shows is in the snapshot while ClickHouse is away: each section by
+// itself, a forbidden one as its error, a large one compressed; an interval without a
+// change writes none of them, and a change its own.
+func TestKubernetesWithoutClickHouse(t *testing.T) {
+	var all []model.Section
+	for i := range 20 {
+		all = append(all, model.Section(fmt.Sprintf("k8s.kind-%d", i)))
+	}
+	k := newKubernetes(all...)
+	k.set(model.SectionKubeSecrets, fault.New(fault.Forbidden, "the agent may not list and watch secrets"))
+	large := slices.Repeat([]string{"pod"}, 50_000)
+	k.set(model.SectionKubePods, large)
+	r := run(t, func(c *agent.Config) { c.Kubernetes = k })
+
+	var info snapshot.ClusterInfo
+	redistest.Eventually(t, "all sections are there", func() bool {
+		var err error
+		info, err = r.reader.Cluster(t.Context(), cluster)
+		return err == nil && len(info.Sections) == 9+22
+	})
+	for name, s := range info.Sections {
+		switch {
+		case name == model.SectionKubeSecrets:
+			if s.Error != "the agent may not list and watch secrets" || s.Hash != "" {
+				t.Errorf("a forbidden section is %+v", s)
+			}
+		case strings.HasPrefix(string(name), "k8s."):
+			if s.Error != "" || s.At.IsZero() {
+				t.Errorf("%s is %+v", name, s)
+			}
+		case !strings.Contains(s.Error, "ClickHouse"):
+			t.Errorf("%s is %+v", name, s)
+		}
+	}
+	if got := r.text(t, all[3]); got != `["k8s.kind-3"]` {
+		t.Errorf("a section is %s", got)
+	}
+	if s, err := r.reader.Section(t.Context(), cluster, model.SectionKubePods); err != nil || !bytes.Equal(s.Data, encoded(t, large)) {
+		t.Errorf("the large section is %d bytes, %v", len(s.Data), err)
+	}
+	client := r.server.Client(t)
+	if codec := client.HGet(t.Context(), cluster.Meta(), "k8s.pods.codec").Val(); codec != "zstd" {
+		t.Errorf("200 KB are stored with codec %q", codec)
+	}
+
+	// Times go on, and nothing else is written.
+	for range 2 {
+		before := info.Sections[model.SectionKubePods].At
+		redistest.Eventually(t, "the next interval", func() bool {
+			var err error
+			info, err = r.reader.Cluster(t.Context(), cluster)
+			return err == nil && info.Sections[model.SectionKubePods].At.After(before)
+		})
+	}
+	// Again where the test stood still for so long that the snapshot expired.
+	times := 1 + r.metric(t, "atlhyper_agent_snapshot_resent_total")
+	if n := r.metric(t, "atlhyper_agent_sections_written_total"); n != 21*times {
+		t.Errorf("%d sections were written in three intervals, want each of 21 %d times", n, times)
+	}
+	if n := r.metric(t, "atlhyper_agent_kubernetes_sections_failing"); n != 1 {
+		t.Errorf("%d sections fail", n)
+	}
+	k.set(all[3], []string{"new"})
+	k.set(model.SectionKubeSecrets, []string{"allowed now"})
+	redistest.Eventually(t, "changes are published", func() bool {
+		return r.text(t, all[3]) == `["new"]` && r.text(t, model.SectionKubeSecrets) == `["allowed now"]`
+	})
+	checkMetrics(t, r.metrics, "atlhyper_agent_kubernetes_sections_encoded_total 23", "atlhyper_agent_kubernetes_sections_failing 0")
+
+	r.server.FlushAll()
+	redistest.Eventually(t, "Redis lost all, and it is back", func() bool {
+		return r.text(t, all[3]) == `["new"]` && r.text(t, all[4]) == `["k8s.kind-4"]`
+	})
+	r.stop()
+	if !k.ended {
+		t.Error("the agent ended and Kubernetes is still followed")
+	}
+}
+
+func encoded(t *testing.T, v any) []byte {
+	t.Helper()
+	data, err := codec.Encode(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// An API server that is away is an error of its sections, and dashboards go on.
+func TestClickHouseWithoutKubernetes(t *testing.T) {
+	config := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := os.WriteFile(config, []byte(`{"apiVersion":"v1","kind":"Config","current-context":"c",
+		"contexts":[{"name":"c","context":{"cluster":"c"}}],
+		"clusters":[{"name":"c","cluster":{"server":"http://127.0.0.1:1"}}]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	api, err := kube.Connect(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := kube.New(kube.Config{API: api})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := run(t, func(c *agent.Config) { c.Kubernetes, c.Source = k, telemetry{} })
+	var info snapshot.ClusterInfo
+	redistest.Eventually(t, "all sections of Kubernetes fail", func() bool {
+		info, err = r.reader.Cluster(t.Context(), cluster)
+		return err == nil && len(info.Sections) == 1+len(k.Sections())
+	})
+	for _, name := range k.Sections() {
+		if s := info.Sections[name]; s.Error == "" || strings.Contains(s.Error, "127.0.0.1") {
+			t.Errorf("%s: error %q, want one without addresses", name, s.Error)
+		}
+	}
+	first := r.text(t, model.SectionMetricsSummary)
+	redistest.Eventually(t, "dashboards go on", func() bool {
+		s, err := r.reader.Section(t.Context(), cluster, model.SectionMetricsSummary)
+		return err == nil && s.Meta.Error == "" && r.text(t, model.SectionMetricsSummary) != first
+	})
+}
+
+func TestIdentified(t *testing.T) {
+	t.Parallel()
+	const uid = "0b0bbd3a-6e2c-4a0b-9f3b-1c2d3e4f5a6b"
+	away := errors.New("connection refused")
+	for name, c := range map[string]struct {
+		cluster string
+		ids     []any // what each question is answered with
+		want    string
+		after   time.Duration // at least
+	}{
+		"named":     {cluster: "prod", want: "prod"},
+		"asked":     {ids: []any{uid}, want: uid},
+		"away":      {ids: []any{away, away, away, uid}, want: uid, after: 3 * time.Second},
+		"no name":   {ids: []any{"", uid}, want: uid, after: time.Second / 2},
+		"a bad one": {ids: []any{"A/B", uid}, want: uid, after: time.Second / 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				k, asked, start := newKubernetes(), 0, time.Now()
+				k.id = func() (string, error) {
+					asked++
+					if err, ok := c.ids[asked-1].(error); ok {
+						return "", err
+					}
+					return fmt.Sprint(c.ids[asked-1]), nil
+				}
+				cfg := config("redis://127.0.0.1:1")
+				cfg.ClusterID, cfg.Kubernetes = c.cluster, k
+				got, err := cfg.Identified(t.Context())
+				if err != nil || got.ClusterID != c.want || asked != len(c.ids) || time.Since(start) < c.after {
+					t.Errorf("%q, %v after %d questions and %s", got.ClusterID, err, asked, time.Since(start))
+				}
+			})
+		})
+	}
+	cfg := config("redis://127.0.0.1:1")
+	cfg.ClusterID = ""
+	if _, err := cfg.Identified(t.Context()); err == nil || !strings.Contains(err.Error(), "cluster_id") {
+		t.Errorf("without Kubernetes: %v", err)
+	}
+	k := newKubernetes()
+	k.id = func() (string, error) { return "", away }
+	cfg.Kubernetes = k
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(errors.New("told to end"))
+	if _, err := cfg.Identified(ctx); err == nil || !strings.Contains(err.Error(), "told to end") {
+		t.Errorf("told to end: %v", err)
+	}
+}
