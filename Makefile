@@ -75,11 +75,11 @@ test-race: ## run the tests of the concurrent parts under the race detector (nee
 	@$(SETUP) test
 	$(GOTEST) $(RACE) -short ./redis/... ./agent/... ./master/... ./shared/...
 
-bench: ## what masters, agents and Redis cost, beside what is the least possible, in one run (a quarter of an hour); rewrites docs/bench.md
+bench: ## what masters, agents and Redis cost, beside what is the least possible, in one run (a quarter of an hour); rewrites docs/bench.md and docs/scale.md
 	@$(SETUP) test
 	@$(MAKE) --no-print-directory build
 	go test -run '^$$' -bench . ./...
-	go test -count=1 -timeout 2h ./loadtest/bench/serve -run '^TestServe$$' -print -master $(CURDIR)/bin/master -document $(CURDIR)/docs/bench.md \
+	go test -count=1 -timeout 2h ./loadtest/bench/serve -run '^TestServe$$' -print -master $(CURDIR)/bin/master -document $(CURDIR)/docs/bench.md -scale $(CURDIR)/docs/scale.md \
 	  -rounds $(RUNS) -duration $(CELL) -nodes 6,100 -connections 1,16,128 -in-flight 1,50 -clusters 200 -interval 10s -intervals 1
 
 bench-collect: ## what a collection costs at 10, 100 and 1,000 nodes, beside the naive way and the bound (half an hour)

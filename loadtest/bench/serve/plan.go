@@ -82,8 +82,8 @@ type Table struct {
 	Rows    []Row
 }
 
-// Row is a line of a table. Its ID is the same in every run: docs/scale.md refers
-// to it.
+// Row is a line of a table. Its ID is the same in every run: package scale takes its
+// figures from it, and docs/scale.md refers to it.
 type Row struct {
 	ID    string
 	Cells []string

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/atlhyper/observe/loadtest/bench/scale"
 	"github.com/atlhyper/observe/redis/redistest"
 )
 
@@ -20,9 +21,9 @@ import (
 var (
 	rounds      = flag.Int("rounds", 1, "how often each figure is measured; medians are printed")
 	duration    = flag.Duration("duration", 30*time.Millisecond, "how long each closed loop runs")
-	nodes       = flag.String("nodes", "6,20", "sizes of the clusters, separated by commas")
+	nodes       = flag.String("nodes", "6,100", "sizes of the clusters, separated by commas")
 	connections = flag.String("connections", "1,16", "numbers of callers of dashboards, separated by commas")
-	inFlight    = flag.String("in-flight", "1,4", "numbers of callers of details, separated by commas")
+	inFlight    = flag.String("in-flight", "1,50", "numbers of callers of details, separated by commas")
 	clusters    = flag.Int("clusters", 2, "clusters where costs of each cluster are counted")
 	interval    = flag.Duration("interval", 2*time.Second, "between two publishes of an agent")
 	intervals   = flag.Int("intervals", 1, "how many of them long it is counted what clusters cost that nobody asks for")
@@ -30,6 +31,7 @@ var (
 	binary      = flag.String("master", "", "the product's binary; without it masters run in processes of the test")
 	profile     = flag.String("profile", "", "directory for profiles of the masters, which then run in processes of the test")
 	document    = flag.String("document", "", "file that the tables are written to, as Markdown")
+	follows     = flag.String("scale", "", "file that is written with what follows from the tables; needs the lines that it follows from")
 	toStdout    = flag.Bool("print", false, "print what is measured now, and the tables")
 )
 
@@ -71,6 +73,15 @@ func TestServe(t *testing.T) {
 			t.Fatalf("-parts: there is no %q, only %v", part, Parts())
 		}
 	}
+	var missing []string
+	for _, line := range scale.Lines() {
+		if len(p.Parts) < len(Parts()) || !slices.Contains(wantRows(p), line) {
+			missing = append(missing, line)
+		}
+	}
+	if *follows != "" && missing != nil {
+		t.Fatalf("-scale: nothing would measure %v", missing)
+	}
 	report, err := p.Measure(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -94,19 +105,40 @@ func TestServe(t *testing.T) {
 	} else {
 		t.Log("\n" + text.String())
 	}
-	writeDocument(t, report)
+	text.Reset()
+	if err := report.WriteDocument(&text); err != nil {
+		t.Fatal(err)
+	}
+	write(t, *document, text.String())
+	if missing == nil {
+		writeScale(t, text.String())
+	}
 }
 
-func writeDocument(t *testing.T, r Report) {
+// writeScale writes what follows from a document. A run that is not asked for it may be
+// too short for that: it only has to have the figures.
+func writeScale(t *testing.T, bench string) {
 	t.Helper()
-	if *document == "" {
+	if *follows == "" {
+		if _, err := scale.Read(bench); err != nil {
+			t.Error(err)
+		}
 		return
 	}
 	var text strings.Builder
-	if err := r.WriteDocument(&text); err != nil {
+	if err := scale.Write(&text, bench); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(*document, []byte(text.String()), 0o644); err != nil {
+	write(t, *follows, text.String())
+}
+
+// write writes a file; "" is none.
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if path == "" {
+		return
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }
