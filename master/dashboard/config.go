@@ -41,8 +41,8 @@ type Config struct {
 	// CheckInterval is between two checks of what is held, apart from those after an
 	// event; 0 means 1 s. Answers older than 2 s are checked on demand.
 	CheckInterval time.Duration
-	// CacheBytes bounds the bodies that are held, in all encodings: the least recently
-	// used ones go first. What the fleet shows of each cluster, some KB, stays. 0 means
+	// CacheBytes bounds the bodies that are held, in all encodings and with what was
+	// derived from them: the least recently used ones go first. What the fleet shows of each cluster, some KB, stays. 0 means
 	// 256 MiB.
 	CacheBytes int64
 	// Idle is how long a section is held that nobody asks for; 0 means 10 minutes.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -512,5 +513,34 @@ func BenchmarkPods(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// The README's tables name every kind, and what it is sorted by.
+func TestReadme(t *testing.T) {
+	t.Parallel()
+	for _, file := range []string{"../../README.md", "../../README.zh-CN.md"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, kind := range resources.Kinds() {
+			one := "/{name}"
+			if kind.Namespaced {
+				one = "/{namespace}/{name}"
+			}
+			row := fmt.Sprintf("| `/%s` | `/%s%s` |", kind.Path, kind.Path, one)
+			_, after, found := strings.Cut(string(text), row)
+			if !found {
+				t.Errorf("%s has no row %s", file, row)
+				continue
+			}
+			line, _, _ := strings.Cut(after, "\n")
+			for _, by := range kind.Sorts() {
+				if by != "name" && by != "namespace" && by != "age" && !strings.Contains(line, "`"+by+"`") {
+					t.Errorf("%s: /%s is sorted by %s, too", file, kind.Path, by)
+				}
+			}
+		}
 	}
 }
