@@ -17,8 +17,9 @@ import (
 type aclCmd struct {
 	Cluster string `help:"The user of this cluster's agents." placeholder:"ID" xor:"who" required:"" env:"-"`
 	Master  bool   `help:"The user of the masters." xor:"who" required:"" env:"-"`
+	Inspect bool   `help:"A user for the inspect command, who can read everything and change nothing." xor:"who" required:"" env:"-"`
 
-	User         string `help:"Its name; by default atlhyper-agent-<cluster> or atlhyper-master." placeholder:"NAME" env:"-"`
+	User         string `help:"Its name; by default atlhyper-agent-<cluster>, atlhyper-master or atlhyper-inspect." placeholder:"NAME" env:"-"`
 	PasswordFile string `help:"File with its password, of which the SHA-256 is printed; - for standard input." placeholder:"PATH" xor:"password" env:"-"`
 	PasswordHash string `help:"SHA-256 of its password, in hex." placeholder:"HEX" xor:"password" env:"-"`
 	Nopass       bool   `help:"Let it in without a password." xor:"password" env:"-"`
@@ -43,8 +44,11 @@ func (c *aclCmd) print(stdin io.Reader, out, notes io.Writer) error {
 	cfg := acl.Config{
 		Role: acl.Agent, Cluster: key.Cluster(c.Cluster), User: c.User, Password: password, Topology: conn.Topology(c.Topology),
 	}
-	if c.Master {
+	switch {
+	case c.Master:
 		cfg.Role = acl.Master
+	case c.Inspect:
+		cfg.Role = acl.Inspect
 	}
 	rules, err := acl.SetUser(cfg)
 	if err != nil {

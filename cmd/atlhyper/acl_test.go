@@ -42,6 +42,7 @@ func TestACLIntoRedisCLI(t *testing.T) {
 		{"--cluster=east", "--user=a", "--password-file=-"},
 		{"--cluster=east", "--user=b", "--password-file=-", "--show-password", "--topology=sentinel"},
 		{"--master", "--user=c", "--password-file=-", "--topology=cluster"},
+		{"--inspect", "--user=e", "--password-file=-"},
 		{"--master", "--user=d", "--password-hash=F52FBD32B2B3B86FF88EF6C490628285F482AF15DDCB29541F94BCF526A3F6C7"},
 	} {
 		out, _, err := runACL(t, "hunter2\n", args...)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,7 +16,6 @@ import (
 	"github.com/atlhyper/observe/redis/conn"
 	"github.com/atlhyper/observe/redis/inspect"
 	"github.com/atlhyper/observe/redis/key"
-	"github.com/atlhyper/observe/shared/model"
 )
 
 // inspectCmd takes Redis from the environment, as agents and masters do, and nothing
@@ -27,7 +25,12 @@ type inspectCmd struct {
 
 	Output string `help:"text, or json: one document." enum:"text,json" default:"text" env:"-"`
 
-	Section inspectSection `cmd:"" help:"Print the value of a section as JSON, however it is stored: for people on a terminal, else on one line. That the last collection failed stands on standard error."`
+	Clusters inspectClusters `cmd:"" help:"List all clusters: status, last seen, agents, the last publish, sections, commands that wait."`
+	Sections inspectSections `cmd:"" help:"List the sections of a cluster: age, size as stored and as plain msgpack, codec, the publish that last changed it, how long it took, what failed."`
+	Agents   inspectAgents   `cmd:"" help:"List the agents of a cluster and what their last beats said."`
+	Queue    inspectQueue    `cmd:"" help:"List the commands that no agent of a cluster has taken."`
+	Claims   inspectClaims   `cmd:"" help:"List the commands that agents of a cluster have taken and not answered."`
+	Section  inspectSection  `cmd:"" help:"Print the value of a section as JSON, however it is stored: for people on a terminal, else on one line. That the last collection failed stands on standard error."`
 }
 
 // inspectTimeout bounds everything that is not followed.
@@ -68,10 +71,15 @@ func (c *inspectCmd) connected(s streams, use func(*inspect.Inspector) error) (e
 		return fmt.Errorf("inspect: %w", err)
 	}
 	defer func() { err = errors.Join(err, clients.Close()) }()
-	if err := use(inspect.New(clients, inspect.Config{Logger: logger})); err != nil {
+	err = use(inspect.New(clients, inspect.Config{Logger: logger}))
+	switch {
+	case err == nil:
+		return nil
+	case inspect.MissesRight(err):
+		return fmt.Errorf("inspect: %w; atlhyper acl --inspect prints the rights that it needs", err)
+	default:
 		return fmt.Errorf("inspect: %w", err)
 	}
-	return nil
 }
 
 // print writes the answer as JSON or as text does, whichever is wanted.
@@ -95,53 +103,4 @@ func printed(err error) error {
 		return fmt.Errorf("print: %w", err)
 	}
 	return nil
-}
-
-type inspectSection struct {
-	clusterFlag
-
-	Name string `arg:"" help:"Name of the section, such as metrics.nodes; inspect sections lists them."`
-}
-
-// Run prints one section.
-func (c *inspectSection) Run(ctx context.Context, all *inspectCmd, s streams) error {
-	return all.ask(ctx, s, func(ctx context.Context, i *inspect.Inspector) error {
-		cluster, err := c.id()
-		if err != nil {
-			return err
-		}
-		v, err := i.Section(ctx, cluster, model.Section(c.Name))
-		if err != nil {
-			return err
-		}
-		text := terminal.AppendJSON(nil, v.JSON)
-		if terminal.Is(s.out) && all.Output != "json" {
-			var pretty bytes.Buffer
-			if err := json.Indent(&pretty, text, "", "  "); err != nil {
-				return printed(err)
-			}
-			text = pretty.Bytes()
-		}
-		if _, err := s.out.Write(append(text, '\n')); err != nil {
-			return printed(err)
-		}
-		if !v.Stale {
-			return nil
-		}
-		_, err = fmt.Fprintf(s.notes, "inspect: the value is %s old: %s\n", span(v.AgeSeconds), terminal.Text(cmp.Or(v.Error, "its agent has not written since")))
-		return printed(err)
-	})
-}
-
-// span is a duration for people.
-func span(seconds float64) string {
-	d := time.Duration(seconds * float64(time.Second))
-	switch {
-	case d < time.Second:
-		return d.Round(time.Millisecond).String()
-	case d < time.Minute:
-		return d.Round(100 * time.Millisecond).String()
-	default:
-		return d.Round(time.Second).String()
-	}
 }

@@ -18,10 +18,10 @@ import (
 )
 
 type commands struct {
-	Demo    demoCmd    `cmd:"" help:"Run the whole thing on this machine until Ctrl-C: Redis, two clusters with telemetry and an agent each, two masters, a balancer."`
+	Demo    demoCmd    `cmd:"" help:"Run the whole thing on this machine until Ctrl-C: Redis, two clusters with telemetry, a simulated Kubernetes API and an agent each, two masters, a balancer."`
 	Doctor  doctorCmd  `cmd:"" help:"Say whether the telemetry in a ClickHouse is complete: what is there, what every dashboard section is filled with, and what is missing. Exits with 1 when something that is there cannot be read."`
 	Fleet   fleetCmd   `cmd:"" help:"Simulate the agents of many clusters, on made-up telemetry, until Ctrl-C: for load tests of Redis and masters."`
-	Acl     aclCmd     `cmd:"" help:"Print the command that gives the agents of a cluster, or the masters, exactly the rights that they need in Redis."`
+	Acl     aclCmd     `cmd:"" help:"Print the command that gives the agents of a cluster, the masters, or those who inspect, exactly the rights that they need in Redis."`
 	Forget  forgetCmd  `cmd:"" help:"Remove a cluster whose agents have stopped from Redis and from the memory of the masters, which else list it for 7 days."`
 	Inspect inspectCmd `cmd:"" help:"Say what lies in Redis: clusters, sections and their values, agents, the queue. It only reads, and needs the rights that acl --inspect prints."`
 }
@@ -29,7 +29,7 @@ type commands struct {
 // demoCmd takes nothing from the environment: what is set there is meant for agents
 // and masters that run in earnest.
 type demoCmd struct {
-	Port       int           `default:"8080" help:"Port of the balancer on 127.0.0.1; the five after it are used too." env:"-"`
+	Port       int           `default:"8080" help:"Port of the balancer on 127.0.0.1; the seven after it are used too." env:"-"`
 	Redis      string        `help:"Use this Redis instead of starting one: redis://user:password@host:6379/0." placeholder:"URL" env:"-"`
 	Clickhouse string        `help:"Use this ClickHouse instead of embedded engines; its telemetry is only read, as the cluster \"demo\"." placeholder:"DSN" env:"-"`
 	Fill       bool          `help:"With --clickhouse: write the captured telemetry into databases atlhyper_demo_east and atlhyper_demo_west there, and drop them at the end." env:"-"`

@@ -1,7 +1,7 @@
-// Package acl says what the users of agents and masters must be allowed in Redis:
-// exactly the commands that they send, and that their scripts call, on the keys and
-// channels that are theirs. Its test drops each right in turn and sees that it is
-// missed; who sends a new command adds it here.
+// Package acl says what the users of agents, masters and those who only look must be
+// allowed in Redis: exactly the commands that they send, and that their scripts call, on
+// the keys and channels that are theirs. Its test, and that of redis/inspect, drops each
+// right in turn and sees that it is missed; who sends a new command adds it here.
 package acl
 
 import (
@@ -22,6 +22,8 @@ type Role string
 const (
 	Agent  Role = "agent"
 	Master Role = "master"
+	// Inspect is who looks at what is there, of all clusters, and can change nothing.
+	Inspect Role = "inspect"
 )
 
 // Config says whose rights are wanted.
@@ -30,7 +32,8 @@ type Config struct {
 	Role Role
 	// Cluster whose agents they are. Required for Agent.
 	Cluster key.Cluster
-	// User is its name. "" means atlhyper-agent-<cluster> or atlhyper-master.
+	// User is its name. "" means atlhyper-agent-<cluster>, atlhyper-master or
+	// atlhyper-inspect.
 	User string
 	// Password is what it logs in with: one of Hash, Plain, NoPassword. "" means a
 	// placeholder that Redis refuses.
@@ -81,7 +84,7 @@ func Plain(password string) (Password, error) {
 type grant struct {
 	why      string
 	commands string
-	role     Role          // "" for both
+	role     Role          // "" for all
 	topology conn.Topology // "" for all
 }
 
@@ -106,6 +109,12 @@ func grants() []grant {
 		{role: Master, why: "hear of replies and events", commands: "psubscribe"},
 		{role: Master, why: "in scripts: read snapshots and agents, of bounded length", commands: "hlen hkeys hstrlen hget hmget hgetall"},
 		{role: Master, why: "keep the list of clusters", commands: "scan zadd zremrangebyscore zrevrange zscore zmscore"},
+
+		// Of these none may write.
+		{role: Inspect, why: "in scripts: read snapshots and agents, of bounded length", commands: "hlen hkeys hstrlen hget hmget hgetall"},
+		{role: Inspect, why: "find clusters, and lists of agents that are gone", commands: "scan zrevrange zscore"},
+		{role: Inspect, why: "in scripts: read commands and replies, of bounded length", commands: "llen lindex get"},
+		{role: Inspect, why: "hear of replies and cancels", commands: "subscribe psubscribe"},
 	}
 }
 
@@ -124,9 +133,10 @@ func Commands(role Role, topology conn.Topology) []string {
 // all that it had.
 func SetUser(cfg Config) ([]string, error) {
 	// Redis compares the pattern of PSUBSCRIBE with those that are granted as text, and
-	// a replica's pattern holds its name; so masters may hear every channel. One channel for
-	// each cluster and replica could be granted, but is a subscription for each cluster; one
-	// for all replicas tells each of them what is for others.
+	// a replica's pattern holds its name; so masters may hear every channel, and who looks
+	// hears what they hear. One channel for each cluster and replica could be granted, but is
+	// a subscription for each cluster; one for all replicas tells each of them what is for
+	// others.
 	keys, channels := key.Namespace+"*", "*"
 	switch cfg.Role {
 	case Agent:
@@ -137,12 +147,12 @@ func SetUser(cfg Config) ([]string, error) {
 		if cfg.User == "" {
 			cfg.User = "atlhyper-agent-" + string(cfg.Cluster)
 		}
-	case Master:
+	case Master, Inspect:
 		if cfg.Cluster != "" {
-			return nil, errors.New("acl: a master's user is for all clusters")
+			return nil, fmt.Errorf("acl: the user of role %s is for all clusters", cfg.Role)
 		}
 		if cfg.User == "" {
-			cfg.User = "atlhyper-master"
+			cfg.User = "atlhyper-" + string(cfg.Role)
 		}
 	default:
 		return nil, fmt.Errorf("acl: unknown role %.20q", string(cfg.Role))
@@ -165,8 +175,7 @@ func SetUser(cfg Config) ([]string, error) {
 	return rules, nil
 }
 
-// SetSentinelUser is what follows ACL SETUSER on each Sentinel, for agents and
-// masters alike: Sentinels have users of their own.
+// SetSentinelUser is what follows ACL SETUSER on each Sentinel, for all roles alike: Sentinels have users of their own.
 func SetSentinelUser(user string, password Password) ([]string, error) {
 	if user == "" {
 		user = "atlhyper"

@@ -3,7 +3,6 @@ package bus
 import (
 	"context"
 	"slices"
-	"strings"
 	"sync"
 
 	"golang.org/x/sync/semaphore"
@@ -95,12 +94,12 @@ func (f *fetcher) waiting() []*ask {
 // reply. What is carried is not more than a shortcut: one that cannot be used is read
 // from its key, as if it were not there.
 func (f *fetcher) hear(ctx context.Context, channel, announcement string) {
-	id, reply, carried := strings.Cut(announcement, carrier)
+	id, reply, err := Announced(announcement)
 	cluster, ok := key.ClusterOf(channel)
-	if !ok || validateID(id) != nil {
+	if !ok || err != nil {
 		return
 	}
-	if carried && len(reply) <= min(maxCarried, f.cfg.MaxReplyBytes) && f.handOver(cluster, id, reply) {
+	if reply != "" && len(reply) <= min(maxCarried, f.cfg.MaxReplyBytes) && f.handOver(cluster, id, reply) {
 		return
 	}
 	f.announce(ctx, cluster, id)

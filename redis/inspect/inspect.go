@@ -40,6 +40,8 @@ type Inspector struct {
 	clients *conn.Clients
 	reader  *snapshot.Reader
 	logger  *slog.Logger
+
+	readLists *conn.Script
 }
 
 // New returns an Inspector.
@@ -48,7 +50,7 @@ func New(clients *conn.Clients, cfg Config) *Inspector {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	return &Inspector{
-		clients: clients, logger: cfg.Logger,
+		clients: clients, logger: cfg.Logger, readLists: conn.NewScript(listsLua),
 		reader: snapshot.NewReader(clients, snapshot.ReaderConfig{MaxSectionBytes: cfg.MaxSectionBytes, Logger: cfg.Logger}),
 	}
 }
