@@ -7,9 +7,8 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/atlhyper/observe/master/dashboard"
 	"github.com/atlhyper/observe/master/envelope"
@@ -117,38 +116,25 @@ func (a *API) overview(x *exchange, r *http.Request) error {
 	return a.send(x, r, body)
 }
 
-// fill reads the parts side by side. What cannot be shown says why in its part; it is an
-// error when that goes for all of them and is not only that nothing was collected yet.
+// fill reads the parts. What cannot be shown says why in its part; it is an error when
+// that goes for all of them and is not only that nothing was collected yet.
 func (a *API) fill(ctx context.Context, cluster key.Cluster, page *clusterOverview) error {
 	sources := page.sources()
-	errs := make([]error, len(sources))
-	errs[0] = a.explain(ctx, cluster, a.fillPart(ctx, cluster, sources[0]))
-	noKubernetes := errors.Is(errs[0], errNoKubernetes)
-	var group errgroup.Group
-	for i := 1; i < len(sources); i++ {
-		if noKubernetes && isKube(sources[i].section) {
-			errs[i] = errs[0]
-			continue
-		}
-		group.Go(func() error {
-			errs[i] = a.fillPart(ctx, cluster, sources[i])
-			return nil
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
+	sections, errs := a.readAll(ctx, cluster, sources)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	var worst error
-	for i, err := range errs {
-		if err == nil {
+	for i, source := range sources {
+		if errs[i] == nil {
+			errs[i] = source.part.fill(sections[i], cluster, source.kind)
+		}
+		if errs[i] == nil {
 			continue
 		}
-		sources[i].part.Stale, sources[i].part.Error = true, fault.From(err).Message
-		if worst == nil || !fault.Is(err, fault.NotReady) {
-			worst = err
+		source.part.Stale, source.part.Error = true, fault.From(errs[i]).Message
+		if worst == nil || !fault.Is(errs[i], fault.NotReady) {
+			worst = errs[i]
 		}
 	}
 	if slices.Contains(errs, nil) || fault.Is(worst, fault.NotReady) {
@@ -157,28 +143,37 @@ func (a *API) fill(ctx context.Context, cluster key.Cluster, page *clusterOvervi
 	return worst
 }
 
-// fillPart reads one part.
-func (a *API) fillPart(ctx context.Context, cluster key.Cluster, source overviewSource) error {
-	part := source.part
-	if source.kind == nil {
-		section, err := a.cfg.Dashboards.Section(ctx, cluster, source.section)
+// readAll reads the sections of all sources: the first, which tells whether there is
+// anything of Kubernetes, then the others side by side.
+func (a *API) readAll(ctx context.Context, cluster key.Cluster, sources []overviewSource) ([]*dashboard.Answer, []error) {
+	sections, errs := make([]*dashboard.Answer, len(sources)), make([]error, len(sources))
+	read := func(i int) { sections[i], errs[i] = a.cfg.Dashboards.Section(ctx, cluster, sources[i].section) }
+	read(0)
+	errs[0] = a.explain(ctx, cluster, errs[0])
+	var all sync.WaitGroup
+	for i := 1; i < len(sources); i++ {
+		if isKube(sources[i].section) && errors.Is(errs[0], errNoKubernetes) {
+			errs[i] = errs[0]
+			continue
+		}
+		all.Go(func() { read(i) })
+	}
+	all.Wait()
+	return sections, errs
+}
+
+// fill shows a section, or, of a kind, what is wrong with the objects in it.
+func (p *overviewPart) fill(section *dashboard.Answer, cluster key.Cluster, kind *resources.Kind) error {
+	data := section.Data()
+	if kind != nil {
+		objects, err := objectsOf(section, cluster, kind)
 		if err != nil {
 			return err
 		}
-		part.Data = section.Data()
-		part.say(section.Meta())
-		return nil
+		trouble, total := objects.Trouble(maxTrouble)
+		data, p.Total = slices.Concat([]byte{'['}, bytes.Join(trouble, []byte{','}), []byte{']'}), &total
 	}
-	section, objects, err := a.objects(ctx, cluster, source.kind)
-	if err != nil {
-		return err
-	}
-	trouble, total := objects.Trouble(maxTrouble)
-	part.Data, part.Total = slices.Concat([]byte{'['}, bytes.Join(trouble, []byte{','}), []byte{']'}), &total
-	part.say(section.Meta())
+	meta := section.Meta()
+	p.Data, p.CollectedAt, p.Stale, p.Error = data, meta.CollectedAt, meta.Stale, meta.Error
 	return nil
-}
-
-func (p *overviewPart) say(meta *envelope.Meta) {
-	p.CollectedAt, p.Stale, p.Error = meta.CollectedAt, meta.Stale, meta.Error
 }

@@ -25,7 +25,7 @@ func (a *API) list(kind *resources.Kind) handler {
 		}
 		section, objects, err := a.objects(r.Context(), p.cluster, kind)
 		if err != nil {
-			return a.explain(r.Context(), p.cluster, err)
+			return err
 		}
 		page := objects.List(query)
 		body, err := envelope.FromList(page.Objects, envelope.ListMeta{
@@ -52,7 +52,7 @@ func (a *API) object(kind *resources.Kind) handler {
 		}
 		section, objects, err := a.objects(r.Context(), p.cluster, kind)
 		if err != nil {
-			return a.explain(r.Context(), p.cluster, err)
+			return err
 		}
 		object, found := objects.Get(namespace, name)
 		if !found {
@@ -86,23 +86,28 @@ func (p *params) listQuery(kind *resources.Kind) *resources.Query {
 	return query
 }
 
-// objects are the objects of a kind, and the section that they lie in. What is made of a
-// section's value to list it is held with it. Errors are those of Section, and
-// store_unavailable when the value is not what the kind has.
+// objects are the objects of a kind, and the section that they lie in. Errors are those
+// of Section and of objectsOf.
 func (a *API) objects(ctx context.Context, cluster key.Cluster, kind *resources.Kind) (*dashboard.Answer, resources.Objects, error) {
 	section, err := a.cfg.Dashboards.Section(ctx, cluster, kind.Section)
 	if err != nil {
-		return nil, resources.Objects{}, err
+		return nil, resources.Objects{}, a.explain(ctx, cluster, err)
 	}
+	objects, err := objectsOf(section, cluster, kind)
+	return section, objects, err
+}
+
+// objectsOf are the objects in a section. What is made of its value to list them is held
+// with it. The error is store_unavailable when the value is not what the kind has.
+func objectsOf(section *dashboard.Answer, cluster key.Cluster, kind *resources.Kind) (resources.Objects, error) {
 	index, err := dashboard.Derive(section, func(data []byte) (*resources.Index, error) {
 		return resources.Parse(kind, data)
 	})
 	if err != nil {
-		return nil, resources.Objects{}, fault.Wrap(err, fault.StoreUnavailable,
+		return resources.Objects{}, fault.Wrap(err, fault.StoreUnavailable,
 			"section %s of cluster %s cannot be read: %.200s", kind.Section, cluster, err)
 	}
-	objects, err := index.In(section.Data())
-	return section, objects, err
+	return index.In(section.Data())
 }
 
 // errNoKubernetes is why no section of Kubernetes is there.
