@@ -15,8 +15,8 @@ SETUP := loadtest/setup.sh
 # Of the random cases that are held against PromQL: the same in every run of
 # make test, others in every run of make fuzz.
 SEED ?= 1
-# Sizes of make bench-collect, and how often it, make bench and make bench-detail
-# measure.
+# Sizes of make bench-collect, and how often it, make bench, make bench-detail and
+# make bench-kube measure.
 NODES ?= 10,100,1000
 RUNS  ?= 5
 # How long make bench runs each closed loop.
@@ -28,7 +28,7 @@ SAMPLES ?= 50000000
 WITHIN ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-kube test-faults soak loadtest test-race bench bench-collect bench-detail build lint fmt verify fuzz golden clean
+.PHONY: help demo test test-kube test-faults soak loadtest test-race bench bench-collect bench-detail bench-kube build lint fmt verify fuzz golden clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,8 +47,7 @@ test: ## run all tests, on a real redis-server and the real ClickHouse engine
 
 test-kube: ## run the tests of agent/kube on a real kube-apiserver (built the first time: 7 to 11 minutes)
 	@$(SETUP) kube
-	$(GOTEST) -count=1 ./agent/kube/kubetest
-	$(GOTEST) -count=1 ./agent/kube -kube
+	$(GOTEST) -count=1 ./agent/kube ./agent/kube/kubetest -kube
 
 test-faults: ## break one part after the other under load (seven minutes); rewrites docs/faults.md
 	@$(SETUP) test
@@ -89,6 +88,10 @@ bench-collect: ## what a collection costs at 10, 100 and 1,000 nodes, beside the
 bench-detail: ## what share of 15 million spans and 50 million samples the detail queries read; fails over 5% (half an hour)
 	@$(SETUP) test
 	go test -count=1 -timeout 3h ./loadtest/bench/detail -run '^TestDetail$$' -print -targets -nodes 10 -runs $(RUNS) -spans $(SPANS) -samples $(SAMPLES)
+
+bench-kube: ## what the informers and sections of 5,000 pods and 200 nodes cost an agent: time, bytes, memory (two minutes)
+	@$(SETUP) kube
+	$(GOTEST) -v -count=1 ./agent/kube -run '^TestBench$$' -kube -print -runs $(RUNS)
 
 build: ## build the binaries into bin/
 	@mkdir -p bin

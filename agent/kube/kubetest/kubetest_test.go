@@ -2,14 +2,17 @@ package kubetest
 
 import (
 	"errors"
+	"flag"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
+var required = flag.Bool("kube", false, "fail where there is no API server instead of skipping")
+
 func TestServer(t *testing.T) {
 	s, err := Start()
-	if errors.Is(err, ErrNotBuilt) {
+	if errors.Is(err, ErrNotBuilt) && !*required {
 		t.Skip(err)
 	}
 	if err != nil {
