@@ -35,6 +35,7 @@ type Index struct {
 	labels  []span // sets of labels that differ, as JSON
 	trouble []int32
 	orders  map[string]func() []int32 // by what Query.Sort may be: places in objects
+	texts   int                       // bytes of all texts
 }
 
 // object is one object of the section.
@@ -123,11 +124,7 @@ const (
 // have made yet.
 func (x *Index) Bytes() int64 {
 	per := objectBytes + fieldBytes*len(x.columns.all) + orderBytes*len(x.orders)
-	sum := int64(per)*int64(len(x.objects)) + setBytes*int64(len(x.labels)) + orderBytes*int64(len(x.trouble))
-	for i := range x.objects {
-		sum += int64(len(x.objects[i].name))
-	}
-	return sum
+	return int64(per)*int64(len(x.objects)) + setBytes*int64(len(x.labels)) + orderBytes*int64(len(x.trouble)) + int64(x.texts)
 }
 
 // sorted are the places of all objects in an order: by the value, then by namespace and

@@ -53,8 +53,11 @@ func (p *parser) object() error {
 func (p *parser) identity(o *object, name []byte) (err error) {
 	switch string(name) {
 	case "name":
-		if o.name, err = p.name(); err == nil {
-			o.lower = strings.ToLower(o.name)
+		o.name, err = p.name()
+		o.lower = strings.ToLower(o.name) // the same text if it is
+		p.index.texts += len(o.name)
+		if o.lower != o.name {
+			p.index.texts += len(o.lower)
 		}
 		return err
 	case "namespace":
@@ -166,5 +169,6 @@ func (p *parser) shared(value []byte) string {
 	}
 	text := string(value)
 	p.texts[text] = text
+	p.index.texts += len(text)
 	return text
 }
