@@ -105,7 +105,7 @@ func TestRightsAreThoseOfTheTable(t *testing.T) {
 		t.Errorf("rights in the cluster (-what is read +%s)\n%s", rightsFile, diff)
 	}
 	const lease = "coordination.k8s.io/leases/"
-	want = []string{"create " + lease, "get " + lease + "atlhyper-agent", "update " + lease + "atlhyper-agent"}
+	want = []string{"create " + lease, "get " + lease + DefaultLease, "update " + lease + DefaultLease}
 	if diff := cmp.Diff(want, granted(t, only[*rbacv1.Role](t, objects).Rules)); diff != "" {
 		t.Errorf("rights in the agent's namespace (-what is needed +%s)\n%s", rightsFile, diff)
 	}
@@ -149,7 +149,7 @@ func TestRightsAreEnough(t *testing.T) {
 		allowed bool
 	}{
 		"create a lease": {func() error {
-			_, err := leases.Create(ctx, &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: "atlhyper-agent"}}, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+			_, err := leases.Create(ctx, &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: DefaultLease}}, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 			return err
 		}, true},
 		"get another's lease": {func() error {
