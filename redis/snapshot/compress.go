@@ -10,6 +10,11 @@ import (
 // codecZstd is the value of key.FieldCodec for compressed sections.
 const codecZstd = "zstd"
 
+// zstdWindow is how far back the encoder looks. What repeats in a section repeats from
+// row to row: 5,000 pods take as little as with the default of 8 MiB, which holds 16 MB
+// for good.
+const zstdWindow = 1 << 20
+
 // compressor packs large values. The encoder is made when first needed: it takes
 // some megabytes, and most clusters never have a section that large.
 type compressor struct {
@@ -24,7 +29,7 @@ func (c *compressor) pack(data []byte, above int) (stored []byte, codec string, 
 		return data, "", nil
 	}
 	c.once.Do(func() {
-		c.encoder, c.err = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1))
+		c.encoder, c.err = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(zstdWindow))
 	})
 	if c.err != nil {
 		return nil, "", fmt.Errorf("zstd: %w", c.err)
