@@ -113,3 +113,28 @@ func (w *Writer) stand(ctx context.Context, by bool) {
 		w.cfg.Logger.InfoContext(ctx, "this agent publishes now")
 	}
 }
+
+// yieldLua takes the agent's name out, so that another may publish at once.
+//
+//	KEYS[1] meta
+//	ARGV    instance
+//	result  1 when it was there
+const yieldLua = `
+if redis.call('HGET', KEYS[1], 'agent') ~= ARGV[1] then return 0 end
+return redis.call('HDEL', KEYS[1], 'agent')
+`
+
+// Yield makes way for another agent of the cluster, which may publish at once. What
+// the Writer kept is forgotten: it will be old when this agent publishes again. It
+// does that with the next Publish, if the other one lets it.
+func (w *Writer) Yield(ctx context.Context) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	clear(w.sections)
+	w.left = nil
+	w.stand(ctx, true)
+	if _, err := w.yield.Run(ctx, w.clients.Normal, []string{w.cfg.Cluster.Meta()}, w.cfg.Instance); err != nil {
+		return fmt.Errorf("yield: %w", err)
+	}
+	return nil
+}

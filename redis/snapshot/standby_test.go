@@ -11,6 +11,8 @@ import (
 	"github.com/atlhyper/observe/redis/beat"
 	"github.com/atlhyper/observe/redis/key"
 	"github.com/atlhyper/observe/redis/snapshot"
+	"github.com/atlhyper/observe/shared/fault"
+	"github.com/atlhyper/observe/shared/model"
 )
 
 // Of two agents of a cluster one publishes, so that readers never see an older
@@ -20,6 +22,11 @@ func TestOneOfTwoAgentsPublishes(t *testing.T) {
 	for name, end := range map[string]func(*rig, *snapshot.Writer){
 		"it leaves": func(r *rig, w *snapshot.Writer) {
 			if err := w.Leave(r.t.Context()); err != nil {
+				r.t.Fatal(err)
+			}
+		},
+		"it yields": func(r *rig, w *snapshot.Writer) {
+			if err := w.Yield(r.t.Context()); err != nil {
 				r.t.Fatal(err)
 			}
 		},
@@ -60,6 +67,43 @@ func TestOneOfTwoAgentsPublishes(t *testing.T) {
 				t.Error("both publish")
 			}
 		})
+	}
+}
+
+// Who yielded is nobody's publisher, and comes back with what is new alone: the rest
+// of what it had is old by then. Values of the other agent stay.
+func TestAWriterThatYielded(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	first := r.writer(nil)
+	second := r.writer(func(c *snapshot.WriterConfig) { c.Instance = "a2" })
+	yield := func(w *snapshot.Writer, holder string) {
+		t.Helper()
+		if err := w.Yield(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := r.metaOf(cluster)[key.MetaAgent]; got != holder {
+			t.Errorf("%q publishes, want %q", got, holder)
+		}
+	}
+	yield(first, "") // of nothing
+	r.publish(first, good(t, "a", "old"), good(t, "b", "old"))
+	yield(second, "a1")
+	yield(first, "")
+	r.publish(second, good(t, "a", "other"), good(t, "b", "other"))
+	yield(first, "a2")
+	yield(second, "")
+	if p := r.publish(first, good(t, "b", "new")); p.Standby || len(p.Written) != 1 {
+		t.Errorf("published %+v, want b alone", p)
+	}
+	for name, want := range map[model.Section]string{"a": "other", "b": "new"} {
+		if s := r.section(name); string(s.Data) != string(encode(t, want)) {
+			t.Errorf("%s = %x, want %s", name, s.Data, want)
+		}
+	}
+	r.server.Stop()
+	if err := first.Yield(t.Context()); !fault.Is(err, fault.StoreUnavailable) {
+		t.Errorf("without Redis: %v", err)
 	}
 }
 

@@ -77,7 +77,7 @@ type Published struct {
 	Bytes int
 	// Standby is true when nothing was written because another agent of the cluster
 	// publishes. It takes over when that one has been silent for
-	// key.LeaseIntervals, or at once when it left or its beat has run out.
+	// key.LeaseIntervals, or at once when it left, yields, or its beat has run out.
 	Standby bool
 }
 
@@ -90,6 +90,7 @@ type Writer struct {
 	publish *conn.Script
 	beat    *conn.Script
 	leave   *conn.Script
+	yield   *conn.Script
 	zstd    compressor
 	stats   writerStats
 
@@ -128,7 +129,7 @@ func NewWriter(clients *conn.Clients, cfg WriterConfig) (*Writer, error) {
 	}
 	w := &Writer{
 		clients: clients, cfg: cfg, sections: make(map[model.Section]*section),
-		publish: publishScript(cfg.Interval), beat: beatScript(), leave: conn.NewScript(leaveLua),
+		publish: publishScript(cfg.Interval), beat: beatScript(), leave: conn.NewScript(leaveLua), yield: conn.NewScript(yieldLua),
 	}
 	return w, w.register()
 }

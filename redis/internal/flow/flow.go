@@ -179,11 +179,13 @@ func (f *flow) publishAll(ctx context.Context) error {
 	return err
 }
 
-// publishAgain meets a snapshot of another layout and one that is gone.
+// publishAgain meets a snapshot of another layout and one that is gone, and comes back
+// after it made way.
 func (f *flow) publishAgain(ctx context.Context) error {
 	return errors.Join(
 		f.Admin.HSet(ctx, f.Cluster.Meta(), key.MetaSchema, "0").Err(), f.publishAll(ctx), f.publishAll(ctx),
-		f.Admin.Del(ctx, f.Cluster.Snapshot()).Err(), f.publishAll(ctx), f.writer.Beat(ctx, snapshot.Beat{Slots: 2}))
+		f.Admin.Del(ctx, f.Cluster.Snapshot()).Err(), f.publishAll(ctx),
+		f.writer.Yield(ctx), f.publishAll(ctx), f.writer.Beat(ctx, snapshot.Beat{Slots: 2}))
 }
 
 // together is what both do while both run.
