@@ -130,7 +130,8 @@ func New[R any](cfg Config[R]) (*Collector[R], error) {
 // Run collects at once and then each Interval, until ctx is done; it returns when
 // no section is running any more. Sections that are still running at the next
 // tick are not started a second time. What cannot be published is kept and tried
-// again, newer outcomes in place of older ones.
+// again, newer outcomes in place of older ones. After it returned, which forgets what
+// was not published, it may be called again.
 func (c *Collector[R]) Run(ctx context.Context) error {
 	ticker := time.NewTicker(c.cfg.Interval)
 	defer ticker.Stop()
@@ -243,17 +244,16 @@ func (c *Collector[R]) publish(ctx context.Context) bool {
 	return true
 }
 
-// drain waits until every section has returned.
+// drain waits until every section has returned; what they return comes too late.
 func (c *Collector[R]) drain() {
-	for _, busy := range c.running {
-		if !busy {
-			continue
-		}
-		for {
+	for name, busy := range c.running {
+		for busy {
 			o := <-c.outcome
 			if o.returned {
-				break
+				c.running[o.update.Name] = false
 			}
+			busy = c.running[name]
 		}
 	}
+	c.pending = nil
 }

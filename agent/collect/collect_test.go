@@ -212,6 +212,61 @@ func TestPublishingIsTriedAgain(t *testing.T) {
 	}
 }
 
+// A Collector that was ended goes on when it is run again: what was running is
+// collected anew, and nothing is published of what came too late.
+func TestRunAgain(t *testing.T) {
+	r := newRecorder()
+	started, rounds := make(chan struct{}), 0
+	c, err := collect.New(collect.Config[int]{
+		Sections: table{{Name: "a", Collect: value("x")}, {Name: "b", Collect: func(round int) (any, error) {
+			if round == 1 {
+				started <- struct{}{}
+				<-started
+			}
+			return int64(round), nil
+		}}},
+		Begin:     func(context.Context, time.Time) int { rounds++; return rounds },
+		Publisher: r, Interval: time.Hour, Timeout: time.Minute, Flush: time.Hour,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for round := 1; round <= 2; round++ {
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- c.Run(ctx) }()
+		if round == 1 {
+			<-started
+			cancel()
+			started <- struct{}{}
+		} else {
+			updates := <-r.published
+			cancel()
+			for _, u := range updates {
+				if u.Name == "b" && string(u.Data) != string(must(codec.Encode(int64(2)))) {
+					t.Errorf("b is %x, want that of the second round", u.Data)
+				}
+			}
+			if len(updates) != 2 {
+				t.Errorf("published %d sections, want both once", len(updates))
+			}
+		}
+		if err := <-ended; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	}
+	if len(r.published) > 0 {
+		t.Errorf("published besides: %+v", <-r.published)
+	}
+}
+
+func must(data []byte, err error) []byte {
+	if err != nil {
+		panic(err)
+	}
+	return data
+}
+
 // With the real store: what is published can be read, and after Redis lost
 // everything the next publish is complete though nothing changed.
 func TestOnRedis(t *testing.T) {
