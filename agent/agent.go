@@ -29,6 +29,7 @@ type Agent struct {
 	writer    *snapshot.Writer
 	collector Collector
 	follower  *collect.Follower // of Kubernetes; nil for none
+	election  Election
 	bus       *bus.Server
 	beating   conn.Outage
 	started   time.Time
@@ -79,6 +80,9 @@ func (a *Agent) wire() (err error) {
 			return err
 		}
 	}
+	if a.election, err = cfg.elect(); err != nil {
+		return err
+	}
 	registry := worker.NewRegistry(cfg.Logger)
 	a.source.Handlers(registry)
 	a.bus, err = bus.NewServer(a.clients, bus.ServerConfig{
@@ -109,17 +113,15 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 
 	// The beat goes on until the last command is answered: without it another
 	// agent would take back what this one is working on.
-	beating, endBeat := context.WithCancel(context.WithoutCancel(ctx))
-	beats, first := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(beats)
-		a.beat(beating, ctx.Done(), first)
-	}()
+	first := make(chan struct{})
+	endBeat := outliving(ctx, func(beating context.Context) { a.beat(beating, ctx.Done(), first) })
+
+	// Others lead only when this one has left Redis.
+	endElection := outliving(ctx, a.election.Run)
 
 	group, gctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return a.collector.Run(gctx) })
-	if a.follower != nil {
-		group.Go(func() error { return a.follower.Run(gctx) })
+	group.Go(func() error { return a.lead(gctx) })
+	if a.cfg.Kubernetes != nil {
 		group.Go(func() error {
 			a.cfg.Kubernetes.Run(gctx)
 			return nil
@@ -144,15 +146,30 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 	})
 	err = group.Wait()
 	endBeat()
-	<-beats
 
 	leaving, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
 	defer cancel()
 	if lerr := a.writer.Leave(leaving); lerr != nil {
 		a.cfg.Logger.WarnContext(leaving, "masters cannot be told that the agent leaves; they notice by its beat", "error", lerr)
 	}
+	endElection()
 	a.cfg.Logger.InfoContext(leaving, "agent ended", "cluster", a.cfg.ClusterID, "instance", a.cfg.Instance)
 	return err
+}
+
+// outliving runs f past the end of ctx, until the function that it returns is called,
+// which waits for the end of f.
+func outliving(ctx context.Context, f func(context.Context)) (end func()) {
+	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		f(ctx)
+	}()
+	return func() {
+		stop()
+		<-ended
+	}
 }
 
 // beat says that the agent lives, each key.BeatInterval until ctx is done, and

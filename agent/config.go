@@ -42,13 +42,17 @@ type Config struct {
 	// RedisTLS is for URLs with rediss.
 	RedisTLS conn.TLS
 	// ClickHouse is where the telemetry is. Its DSN is required; its Logger is
-	// Config.Logger if it has none.
+	// Config.Logger if it has none, its NodeNames those of Kubernetes.
 	ClickHouse clickhouse.Config
 	// Source, if set, takes the place of ClickHouse: simulated agents have one.
 	Source Source
 	// Kubernetes is the API of the cluster that the agent is in; the agent runs it, once.
 	// nil means none, and no k8s sections.
 	Kubernetes Kubernetes
+	// Elect returns the Election in which the instance takes part among the agents of
+	// the cluster; the agent runs it. nil means none: Redis alone decides then which
+	// agent publishes, and all collect.
+	Elect func(cluster, instance string) (Election, error)
 
 	// Interval is between two collections. Default 10 s.
 	Interval time.Duration
@@ -92,6 +96,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.ClickHouse.Logger == nil {
 		c.ClickHouse.Logger = c.Logger
+	}
+	if c.ClickHouse.NodeNames == nil && c.Kubernetes != nil {
+		c.ClickHouse.NodeNames = c.Kubernetes.NodeNames
 	}
 	return c
 }

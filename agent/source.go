@@ -19,7 +19,8 @@ type Source interface {
 	Close() error
 }
 
-// Collector collects and publishes until ctx is done; *collect.Collector is one.
+// Collector collects and publishes until ctx is done, and again when Run is called
+// again; *collect.Collector is one.
 type Collector interface {
 	Run(ctx context.Context) error
 }

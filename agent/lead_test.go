@@ -1,0 +1,229 @@
+package agent_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/atlhyper/observe/agent"
+	"github.com/atlhyper/observe/agent/collect"
+	"github.com/atlhyper/observe/agent/worker"
+	"github.com/atlhyper/observe/redis/conn"
+	"github.com/atlhyper/observe/redis/redistest"
+	"github.com/atlhyper/observe/redis/snapshot"
+	"github.com/atlhyper/observe/shared/codec"
+	"github.com/atlhyper/observe/shared/detail"
+	"github.com/atlhyper/observe/shared/model"
+)
+
+// office is an Election that the test decides.
+type office struct {
+	mu      sync.Mutex
+	standby bool
+	changed chan struct{}
+	running chan bool // true when Run begins, false when it ends
+}
+
+func newOffice(standby bool) *office {
+	return &office{standby: standby, changed: make(chan struct{}), running: make(chan bool, 2)}
+}
+
+func (o *office) Run(ctx context.Context) {
+	o.running <- true
+	<-ctx.Done()
+	o.running <- false
+}
+
+func (o *office) Standby() (bool, <-chan struct{}) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.standby, o.changed
+}
+
+func (o *office) set(standby bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.standby = standby
+	close(o.changed)
+	o.changed = make(chan struct{})
+}
+
+// named is a Source whose only section holds its name.
+type named struct {
+	name string
+	// collecting gets a message when a collection begins; it holds those that nobody reads.
+	collecting chan struct{}
+	running    chan bool // as that of office, of the collector
+}
+
+func (n *named) Collector(cfg agent.Config, p collect.Publisher) (agent.Collector, error) {
+	c, err := collect.New(collect.Config[struct{}]{
+		Sections: []collect.Section[struct{}]{{Name: "name", Collect: func(struct{}) (any, error) { return n.name, nil }}},
+		Begin:    func(context.Context, time.Time) struct{} { n.collecting <- struct{}{}; return struct{}{} },
+		Interval: cfg.Interval, Publisher: p,
+	})
+	return noted{c, n.running}, err
+}
+
+type noted struct {
+	agent.Collector
+	running chan bool
+}
+
+func (c noted) Run(ctx context.Context) error {
+	c.running <- true
+	defer func() { c.running <- false }()
+	return c.Collector.Run(ctx)
+}
+
+func (n *named) Handlers(r *worker.Registry) {
+	worker.Handle(r, func(_ context.Context, q detail.Node) (model.NodeMetrics, detail.Meta, error) {
+		return model.NodeMetrics{NodeName: q.Name}, detail.Meta{}, nil
+	})
+}
+
+func (n *named) Close() error { return nil }
+
+// member is an agent of a cluster that runs.
+type member struct {
+	*named
+	office *office
+	end    func()
+}
+
+func join(t *testing.T, server *redistest.Server, name string, standby bool) *member {
+	t.Helper()
+	m := &member{
+		named:  &named{name: name, collecting: make(chan struct{}, 10_000), running: make(chan bool, 100)},
+		office: newOffice(standby),
+	}
+	cfg := config(server.URL())
+	// Far longer than the test: nobody takes over because the other one is silent.
+	cfg.Instance, cfg.Source, cfg.Interval = name, m.named, 30*time.Minute
+	cfg.Elect = func(of, instance string) (agent.Election, error) {
+		if of != string(cluster) || len(instance) <= len(name) {
+			t.Errorf("an election of %q, %q; want the cluster and the full name", of, instance)
+		}
+		return m.office, nil
+	}
+	a, err := agent.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(ctx) }()
+	m.end = sync.OnceFunc(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Errorf("Run of %s: %v", name, err)
+		}
+	})
+	t.Cleanup(m.end)
+	if !<-m.office.running {
+		t.Fatal("the election ended before it began")
+	}
+	return m
+}
+
+// Of two agents the one that leads collects and publishes; the other beats and works
+// commands, and goes on at once when the first one stands by or leaves.
+func TestTheLeaderPublishes(t *testing.T) {
+	server := redistest.Start(t)
+	clients, err := conn.Open(conn.Config{URL: server.URL()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := clients.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	reader := snapshot.NewReader(clients, snapshot.ReaderConfig{})
+	publishes := func(name string) {
+		t.Helper()
+		want, err := codec.Encode(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		redistest.Eventually(t, name+" publishes", func() bool {
+			s, err := reader.Section(t.Context(), cluster, "name")
+			return err == nil && string(s.Data) == string(want)
+		})
+	}
+	beat := func(n int) {
+		t.Helper()
+		redistest.Eventually(t, "all beat", func() bool {
+			info, err := reader.Cluster(t.Context(), cluster)
+			return err == nil && len(info.Agents) == n
+		})
+	}
+
+	first := join(t, server, "first", false)
+	publishes("first")
+	second := join(t, server, "second", true)
+	beat(2)
+	if len(second.collecting) > 0 {
+		t.Error("one that stands by collects")
+	}
+
+	// The Lease says that the first one makes way, before the second one hears of it.
+	first.office.set(true)
+	for _, want := range []bool{true, false} {
+		if got := <-first.running; got != want {
+			t.Fatalf("the collector of the first runs: %v", got)
+		}
+	}
+	redistest.Eventually(t, "it has made way", func() bool {
+		info, err := reader.Cluster(t.Context(), cluster)
+		return err == nil && info.Publisher == ""
+	})
+	publishes("first") // what it left stays
+	beat(2)
+	if err := ask(t, clients); err != nil {
+		t.Errorf("a command while both stand by: %v", err)
+	}
+	second.office.set(false)
+	publishes("second")
+
+	// The second one leaves: the first may publish before the Lease is free.
+	second.end()
+	first.office.set(false)
+	publishes("first")
+	if !<-first.running {
+		t.Error("the first one's collector does not run again")
+	}
+	if got := <-second.office.running; got {
+		t.Error("the second one's election goes on without it")
+	}
+}
+
+// An agent that is to make way while Redis is away does so when it is back.
+func TestMakingWayWithoutRedis(t *testing.T) {
+	server := redistest.Start(t)
+	clients, err := conn.Open(conn.Config{URL: server.URL()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := clients.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	reader := snapshot.NewReader(clients, snapshot.ReaderConfig{})
+	held := func(by bool) func() bool {
+		return func() bool {
+			info, err := reader.Cluster(t.Context(), cluster)
+			return err == nil && (info.Publisher != "") == by
+		}
+	}
+	m := join(t, server, "first", false)
+	redistest.Eventually(t, "it publishes", held(true))
+	server.Freeze()
+	m.office.set(true)
+	<-m.running
+	<-m.running
+	server.Thaw()
+	redistest.Eventually(t, "it has made way", held(false))
+}
