@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"log/slog"
 	"maps"
 	"strconv"
 	"time"
@@ -50,11 +49,7 @@ func main() {
 func run(ctx context.Context, f flags) error {
 	logger := f.Logger()
 	conn.LibraryLog(logger)
-	kubernetes, err := f.kubernetes(logger)
-	if err != nil {
-		return err
-	}
-	cfg, err := agent.Config{
+	cfg := agent.Config{
 		ClusterID:      f.ClusterID,
 		Instance:       f.Instance,
 		Version:        cli.Version(),
@@ -62,7 +57,6 @@ func run(ctx context.Context, f flags) error {
 		RedisAuth:      f.Auth(),
 		RedisTLS:       f.TLS(),
 		ClickHouse:     f.Config(),
-		Kubernetes:     kubernetes,
 		Interval:       f.Interval,
 		SectionTimeout: f.SectionTimeout,
 		CompressAbove:  f.CompressAbove,
@@ -70,7 +64,11 @@ func run(ctx context.Context, f flags) error {
 		MaxReplyBytes:  f.MaxReplyBytes,
 		MetricsListen:  f.MetricsListen,
 		Logger:         logger,
-	}.Identified(ctx)
+	}
+	if err := f.kubernetes(&cfg); err != nil {
+		return err
+	}
+	cfg, err := cfg.Identified(ctx)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return nil //nolint:nilerr // told to end while it waited
@@ -84,20 +82,36 @@ func run(ctx context.Context, f flags) error {
 	return a.Run(ctx)
 }
 
-// kubernetes returns the Kubernetes API that the flags ask for; nil for none.
-func (f flags) kubernetes(logger *slog.Logger) (agent.Kubernetes, error) {
+// kubernetes adds the Kubernetes API that the flags ask for, if any, and the election
+// that is held there.
+func (f flags) kubernetes(cfg *agent.Config) error {
 	if f.Kubernetes == "off" {
-		return nil, nil //nolint:nilnil // none is a choice
+		return nil
 	}
 	api, err := kube.Connect(f.Kubeconfig)
 	switch {
 	case err != nil && f.Kubernetes == "auto" && f.Kubeconfig == "":
-		logger.Info("Kubernetes is not read; --kubernetes=on makes that an error", "reason", err)
-		return nil, nil //nolint:nilnil // none
+		cfg.Logger.Info("Kubernetes is not read; --kubernetes=on makes that an error", "reason", err)
+		return nil
 	case err != nil:
-		return nil, err
+		return err
 	}
-	return kube.New(kube.Config{API: api, Logger: logger})
+	namespace, err := kube.Namespace(f.Kubeconfig)
+	if err != nil {
+		return err
+	}
+	cluster, err := kube.New(kube.Config{API: api, Logger: cfg.Logger})
+	if err != nil {
+		return err
+	}
+	logger := cfg.Logger
+	cfg.Kubernetes = cluster
+	cfg.Elect = func(id, instance string) (agent.Election, error) {
+		return kube.NewElection(kube.ElectionConfig{
+			API: api, Namespace: namespace, Cluster: id, Instance: instance, Logger: logger,
+		})
+	}
+	return nil
 }
 
 func options() []kong.Option {

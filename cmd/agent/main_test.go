@@ -10,6 +10,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/atlhyper/observe/agent"
 	"github.com/atlhyper/observe/cmd/internal/clitest"
 )
 
@@ -116,9 +117,17 @@ func TestKubernetes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := f.kubernetes(f.Logger())
-		if err != nil || (got != nil) != want {
-			t.Errorf("%q: %v, %v; want one: %t", args, got, err, want)
+		cfg := agent.Config{Logger: f.Logger()}
+		if err := f.kubernetes(&cfg); err != nil || (cfg.Kubernetes != nil) != want || (cfg.Elect != nil) != want {
+			t.Errorf("%q: %+v, %v; want Kubernetes: %t", args, cfg, err, want)
+		}
+		if cfg.Elect == nil {
+			continue
+		}
+		if election, err := cfg.Elect("c1", "a1"); err != nil {
+			t.Errorf("%q: %v", args, err)
+		} else if by, _ := election.Standby(); by {
+			t.Errorf("%q: it stands by for nobody", args)
 		}
 	}
 }
