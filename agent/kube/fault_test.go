@@ -389,3 +389,44 @@ func TestNobodyAnswers(t *testing.T) {
 		}
 	}
 }
+
+func TestPulse(t *testing.T) {
+	t.Parallel()
+	var at clock
+	p := &pulse{patience: time.Hour, clock: at.now, logger: discard()}
+	answer := func(err error) func(context.Context) error { return func(context.Context) error { return err } }
+	if p.beats() {
+		t.Error("it beats before it was asked")
+	}
+	for _, step := range []struct {
+		name         string
+		answer       error
+		later        time.Duration
+		beats, fails bool
+	}{
+		{name: "answered", beats: true},
+		{name: "refused, which is an answer", answer: apierrors.NewForbidden(corev1.Resource("version"), "", nil), beats: true},
+		{name: "not answered", answer: context.DeadlineExceeded, later: 59 * time.Minute},
+		{name: "not answered for the time of patience", answer: context.DeadlineExceeded, later: 2 * time.Minute, fails: true},
+		{name: "answered again", beats: true},
+		{name: "not answered again", answer: context.DeadlineExceeded},
+	} {
+		p.beat(t.Context(), answer(step.answer))
+		at.advance(step.later)
+		if got := p.check() != nil; got != step.fails || p.beats() != step.beats {
+			t.Errorf("%s: fails %t, beats %t", step.name, got, p.beats())
+		}
+	}
+	over, end := context.WithCancel(t.Context())
+	end()
+	p.beat(over, answer(nil))
+	if p.beats() {
+		t.Error("an answer to who has ended counts")
+	}
+	// A question that is not answered ends with the time of patience.
+	p = &pulse{patience: time.Millisecond, clock: time.Now, logger: discard()}
+	p.beat(t.Context(), func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
+	if err := p.check(); fault.From(err).Code != fault.AgentError {
+		t.Errorf("check: %v", err)
+	}
+}
