@@ -2,13 +2,20 @@ package agent_test
 
 import (
 	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/atlhyper/observe/agent"
 	"github.com/atlhyper/observe/agent/collect"
+	"github.com/atlhyper/observe/agent/kube"
 	"github.com/atlhyper/observe/agent/worker"
+	"github.com/atlhyper/observe/loadtest/kubesim"
 	"github.com/atlhyper/observe/redis/conn"
 	"github.com/atlhyper/observe/redis/redistest"
 	"github.com/atlhyper/observe/redis/snapshot"
@@ -94,19 +101,26 @@ type member struct {
 
 func join(t *testing.T, server *redistest.Server, name string, standby bool) *member {
 	t.Helper()
-	m := &member{
-		named:  &named{name: name, collecting: make(chan struct{}, 10_000), running: make(chan bool, 100)},
-		office: newOffice(standby),
-	}
-	cfg := config(server.URL())
-	// Far longer than the test: nobody takes over because the other one is silent.
-	cfg.Instance, cfg.Source, cfg.Interval = name, m.named, 30*time.Minute
-	cfg.Elect = func(of, instance string) (agent.Election, error) {
+	office := newOffice(standby)
+	m := joinBy(t, server, name, func(of, instance string) (agent.Election, error) {
 		if of != string(cluster) || len(instance) <= len(name) {
 			t.Errorf("an election of %q, %q; want the cluster and the full name", of, instance)
 		}
-		return m.office, nil
+		return office, nil
+	})
+	m.office = office
+	if !<-office.running {
+		t.Fatal("the election ended before it began")
 	}
+	return m
+}
+
+func joinBy(t *testing.T, server *redistest.Server, name string, elect func(string, string) (agent.Election, error)) *member {
+	t.Helper()
+	m := &member{named: &named{name: name, collecting: make(chan struct{}, 10_000), running: make(chan bool, 10_000)}}
+	cfg := config(server.URL())
+	// Far longer than the test: nobody takes over because the other one is silent.
+	cfg.Instance, cfg.Source, cfg.Interval, cfg.Elect = name, m.named, 30*time.Minute, elect
 	a, err := agent.New(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -121,9 +135,6 @@ func join(t *testing.T, server *redistest.Server, name string, standby bool) *me
 		}
 	})
 	t.Cleanup(m.end)
-	if !<-m.office.running {
-		t.Fatal("the election ended before it began")
-	}
 	return m
 }
 
@@ -226,4 +237,73 @@ func TestMakingWayWithoutRedis(t *testing.T) {
 	<-m.running
 	server.Thaw()
 	redistest.Eventually(t, "it has made way", held(false))
+}
+
+// The same with Leases of an API server, of two agents that differ in nothing: both
+// begin, then one makes way, and goes on when the other one leaves.
+func TestAgentsShareALease(t *testing.T) {
+	listens := make(chan net.Addr, 1)
+	api, err := kubesim.New(kubesim.Config{Listen: "127.0.0.1:0", OnListen: func(a net.Addr) { listens <- a }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- api.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := os.WriteFile(kubeconfig, kubesim.Kubeconfig((<-listens).String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	connection, err := kube.Connect(kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := redistest.Start(t)
+	var elections [2]agent.Election
+	var members [2]*member
+	for i := range members {
+		members[i] = joinBy(t, server, fmt.Sprintf("a%d", i), func(of, instance string) (agent.Election, error) {
+			election, err := kube.NewElection(kube.ElectionConfig{
+				API: connection, Cluster: of, Instance: instance,
+				Term: time.Hour, Renew: time.Minute, Retry: 20 * time.Millisecond,
+			})
+			elections[i] = election
+			return election, err
+		})
+	}
+	clients, err := conn.Open(conn.Config{URL: server.URL()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := clients.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	reader := snapshot.NewReader(clients, snapshot.ReaderConfig{})
+	publishes := func(name string) func() bool {
+		return func() bool {
+			info, err := reader.Cluster(t.Context(), cluster)
+			return err == nil && strings.HasPrefix(info.Publisher, name+"-")
+		}
+	}
+	leader := 0
+	redistest.Eventually(t, "one stands by", func() bool {
+		first, _ := elections[0].Standby()
+		second, _ := elections[1].Standby()
+		if first {
+			leader = 1
+		}
+		return first != second
+	})
+	other := members[1-leader]
+	redistest.Eventually(t, "its collector rests", func() bool { return len(other.running)%2 == 0 })
+	members[leader].end()
+	redistest.Eventually(t, "it goes on", publishes(other.name))
 }
