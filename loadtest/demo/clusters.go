@@ -14,7 +14,7 @@ import (
 	"github.com/atlhyper/observe/loadtest/telemetry"
 )
 
-// startCluster brings up one cluster: engine, telemetry, agent. The agent comes
+// startCluster brings up one cluster: engine, telemetry, Kubernetes API, agent. The agent comes
 // last so that its first collection finds everything.
 func (d *demo) startCluster(ctx context.Context, c cluster) error {
 	if c.engine != 0 {
@@ -27,7 +27,11 @@ func (d *demo) startCluster(ctx context.Context, c cluster) error {
 			return err
 		}
 	}
-	d.startAgent(c)
+	kubeconfig, err := d.startKubernetes(ctx, c)
+	if err != nil {
+		return err
+	}
+	d.startAgent(c, kubeconfig)
 	return nil
 }
 
@@ -92,10 +96,11 @@ func (d *demo) warn(c cluster, err error) {
 	}
 }
 
-func (d *demo) startAgent(c cluster) {
+func (d *demo) startAgent(c cluster, kubeconfig string) {
 	args := []string{
 		"--cluster-id", string(c.id), "--instance", string(c.id) + "-agent",
 		"--clickhouse", c.dsn, "--redis", d.cfg.redisURL(),
+		"--kubernetes", "on", "--kubeconfig", kubeconfig,
 		"--interval", d.cfg.Interval.String(), "--log-level", d.logLevel(),
 	}
 	if c.database != "" {
@@ -104,12 +109,14 @@ func (d *demo) startAgent(c cluster) {
 	d.replica(proc.Spec{Name: "agent-" + string(c.id), Path: d.binary("agent"), Args: args})
 }
 
-// awaitAnswers waits until the balancer answers for the cluster: with data where we
-// filled it; otherwise it is enough that the cluster is there, since we don't know
-// what telemetry it has.
+// awaitAnswers waits until the balancer answers for the cluster: with its Kubernetes
+// objects, and with telemetry where we filled it; otherwise we don't know what there is.
 func (d *demo) awaitAnswers(ctx context.Context, c cluster) error {
+	if err := d.poll(ctx, string(c.id)+" pods", d.get(0, kubernetesPath("pods", c), notEmpty)); err != nil {
+		return err
+	}
 	if !c.fill {
-		return d.poll(ctx, string(c.id), d.get(0, "/api/v2/clusters/"+string(c.id), nil))
+		return nil
 	}
 	for _, section := range []string{"metrics/nodes", "traces/services", "slo/ingress", "slo/edges"} {
 		if err := d.poll(ctx, string(c.id)+" "+section, d.get(0, observePath(section, c), notEmpty)); err != nil {
@@ -130,6 +137,10 @@ func notEmpty(body []byte) error {
 		return errors.New("the answer is empty")
 	}
 	return nil
+}
+
+func kubernetesPath(path string, c cluster) string {
+	return "/api/v2/" + path + "?cluster_id=" + string(c.id)
 }
 
 func observePath(path string, c cluster) string {

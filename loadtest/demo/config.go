@@ -1,6 +1,6 @@
 // Package demo runs the whole of AtlHyper Observe on one machine: Redis, two
-// clusters with an embedded ClickHouse, flowing telemetry and an agent each, two
-// master replicas and a balancer. Everything listens on 127.0.0.1 and is gone
+// clusters with an embedded ClickHouse, flowing telemetry, a simulated Kubernetes
+// API and an agent each, two master replicas and a balancer. Everything listens on 127.0.0.1 and is gone
 // when Run returns.
 package demo
 
@@ -22,7 +22,7 @@ const host = "127.0.0.1"
 // Config says what to run and where.
 type Config struct {
 	// Port is the balancer's; Redis is on Port+1, the masters on +2 and +3, the
-	// engines on +4 and +5. Required.
+	// engines on +4 and +5, the simulated Kubernetes APIs on +6 and +7. Required.
 	Port int
 	// BinDir holds the binaries agent, master and chdb. Required.
 	BinDir string
@@ -47,8 +47,8 @@ type Config struct {
 // Validate names the field that is missing or out of bounds.
 func (c Config) Validate() error {
 	switch {
-	case c.Port < 1024 || c.Port > 65530:
-		return fmt.Errorf("port: %d is not between 1024 and 65530", c.Port)
+	case c.Port < 1024 || c.Port > 65535-ports+1:
+		return fmt.Errorf("port: %d is not between 1024 and %d", c.Port, 65535-ports+1)
 	case c.BinDir == "":
 		return errors.New("bin-dir: is required")
 	case c.Fill && c.ClickHouse == "":
@@ -61,10 +61,11 @@ func (c Config) Validate() error {
 
 // Offsets from Config.Port.
 const (
-	offsetRedis   = 1
-	offsetMasters = 2
-	offsetEngines = 4
-	ports         = 6
+	offsetRedis      = 1
+	offsetMasters    = 2
+	offsetEngines    = 4
+	offsetKubernetes = 6
+	ports            = 8
 )
 
 func (c Config) address(offset int) string {
@@ -80,23 +81,24 @@ func (c Config) redisURL() string {
 
 // cluster is one demo cluster.
 type cluster struct {
-	id       key.Cluster
-	dsn      string // ClickHouse
-	database string
-	engine   int   // offset of the embedded engine's port; 0 for none
-	fill     bool  // write the captured telemetry
-	own      bool  // the database is ours to drop
-	variant  uint8 // what tells the clusters' telemetry apart
+	id         key.Cluster
+	dsn        string // ClickHouse
+	database   string
+	engine     int   // offset of the embedded engine's port; 0 for none
+	kubernetes int   // offset of the simulated API server's port
+	fill       bool  // write the captured telemetry
+	own        bool  // the database is ours to drop
+	variant    uint8 // what tells the clusters' telemetry and objects apart
 }
 
 func (c Config) clusters() []cluster {
 	if c.ClickHouse != "" && !c.Fill {
-		return []cluster{{id: "demo", dsn: c.ClickHouse}}
+		return []cluster{{id: "demo", dsn: c.ClickHouse, kubernetes: offsetKubernetes}}
 	}
 	names := []key.Cluster{"demo-east", "demo-west"}
 	var out []cluster
 	for i, id := range names {
-		one := cluster{id: id, dsn: c.ClickHouse, fill: true, variant: uint8(i)}
+		one := cluster{id: id, dsn: c.ClickHouse, kubernetes: offsetKubernetes + i, fill: true, variant: uint8(i)}
 		if c.ClickHouse == "" {
 			one.engine = offsetEngines + i
 			one.database = "otel"
@@ -113,7 +115,8 @@ func (c Config) clusters() []cluster {
 // checkPorts finds out before anything starts whether a port is taken.
 func (c Config) checkPorts() error {
 	for offset := range ports {
-		if (offset == offsetRedis && c.Redis != "") || (offset >= offsetEngines && c.ClickHouse != "") {
+		engine := offset >= offsetEngines && offset < offsetKubernetes
+		if offset == offsetRedis && c.Redis != "" || engine && c.ClickHouse != "" || offset-offsetKubernetes >= len(c.clusters()) {
 			continue
 		}
 		l, err := net.Listen("tcp", c.address(offset)) //nolint:noctx // local and immediate

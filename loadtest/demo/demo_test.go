@@ -39,7 +39,7 @@ func binaries(t *testing.T) string {
 	return dir
 }
 
-// freePorts finds a port that is free like the five after it.
+// freePorts finds a port that is free like the seven after it.
 func freePorts(t *testing.T) int {
 	t.Helper()
 	for port := 21000; port < 40000; port += 10 {
@@ -47,13 +47,13 @@ func freePorts(t *testing.T) int {
 			return port
 		}
 	}
-	t.Fatal("no six free ports in a row")
+	t.Fatal("no eight free ports in a row")
 	return 0
 }
 
 func free(t *testing.T, first int) bool {
 	t.Helper()
-	for port := first; port < first+6; port++ {
+	for port := first; port < first+8; port++ {
 		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 		if err != nil {
 			return false
@@ -167,6 +167,7 @@ func TestDemo(t *testing.T) {
 		t.Errorf("the line to try does not work: %v", err)
 	}
 
+	d.checkKubernetes(t)
 	load, endLoad := context.WithCancel(t.Context())
 	defer endLoad()
 	var asked atomic.Int64
@@ -176,6 +177,8 @@ func TestDemo(t *testing.T) {
 		"/observe/metrics/nodes?cluster_id=demo-east",
 		"/observe/slo/ingress?cluster_id=demo-west",
 		"/observe/metrics/nodes/10.0.1.11?cluster_id=demo-east",
+		"/overview?cluster_id=demo-east",
+		"/pods?cluster_id=demo-west&sort=-restarts",
 	} {
 		workers.Go(func() {
 			for load.Err() == nil {
@@ -250,8 +253,10 @@ func TestDemoOnYourServers(t *testing.T) {
 				t.Error("demo-west is not written to the server")
 			}
 		}
-		if err := ask(t.Context(), d.url("/clusters/"+cluster)); err != nil {
-			t.Error(err)
+		for _, path := range []string{"/clusters/" + cluster, "/nodes/" + cluster + "-worker-1?cluster_id=" + cluster} {
+			if err := ask(t.Context(), d.url(path)); err != nil {
+				t.Error(err)
+			}
 		}
 		d.stop()
 		if err := <-d.ended; err != nil {
@@ -317,8 +322,8 @@ func TestAPortThatIsTaken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if port > 65530 {
-		port -= 5
+	if port > 65528 {
+		port -= 7
 	}
 	d := run(t, demo.Config{Port: port, BinDir: os.TempDir()})
 	defer d.stop()

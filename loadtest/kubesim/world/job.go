@@ -26,19 +26,24 @@ type run struct {
 
 func (m *moment) ended(r run) time.Time { return r.began.Add(cronTakes) }
 
-// cronRuns are those whose jobs are kept, the newest last.
+// cronRuns are the runs that there are still events of, the newest last.
 func (m *moment) cronRuns() []run {
 	last := m.now.Truncate(cronEvery)
-	runs := cronKeeps
-	if m.since(last) < cronTakes {
-		runs++ // the one that runs
-	}
 	var out []run
-	for i := runs - 1; i >= 0; i-- {
+	for i := int(eventTTL / cronEvery); i >= 0; i-- {
 		began := last.Add(-time.Duration(i) * cronEvery)
 		out = append(out, run{job: fmt.Sprintf("settle-%d", began.Unix()/60), began: began, done: m.since(began) >= cronTakes})
 	}
 	return out
+}
+
+// kept are the runs whose jobs are there: the last that are done, and one that is not.
+func kept(runs []run) []run {
+	n := cronKeeps
+	if !runs[len(runs)-1].done {
+		n++
+	}
+	return runs[len(runs)-n:]
 }
 
 // task is what the jobs' pods are made from.
@@ -57,7 +62,7 @@ func (m *moment) jobs() {
 		Schedule: cronSchedule, ConcurrencyPolicy: batchv1.ForbidConcurrent, SuccessfulJobsHistoryLimit: new(int32(cronKeeps)),
 		JobTemplate: batchv1.JobTemplateSpec{Spec: batchv1.JobSpec{Template: m.task(shop, "settle")}},
 	}
-	for _, r := range m.runs {
+	for _, r := range kept(m.runs) {
 		cron.Status.LastScheduleTime = new(metav1.NewTime(r.began))
 		meta := controlled(m.cfg.object("Job", shop, r.job, r.began, appLabels("settle")), "batch/v1", "CronJob", cron.ObjectMeta)
 		if r.done {
