@@ -23,7 +23,7 @@ import (
 type inspectCmd struct {
 	redisflags.Conn
 
-	Output string `help:"text, or json: one document." enum:"text,json" default:"text" env:"-"`
+	Output string `help:"text, or json: one document; of follow one on each line." enum:"text,json" default:"text" env:"-"`
 
 	Clusters inspectClusters `cmd:"" help:"List all clusters: status, last seen, agents, the last publish, sections, commands that wait."`
 	Sections inspectSections `cmd:"" help:"List the sections of a cluster: age, size as stored and as plain msgpack, codec, the publish that last changed it, how long it took, what failed."`
@@ -31,6 +31,7 @@ type inspectCmd struct {
 	Queue    inspectQueue    `cmd:"" help:"List the commands that no agent of a cluster has taken."`
 	Claims   inspectClaims   `cmd:"" help:"List the commands that agents of a cluster have taken and not answered."`
 	Section  inspectSection  `cmd:"" help:"Print the value of a section as JSON, however it is stored: for people on a terminal, else on one line. That the last collection failed stands on standard error."`
+	Follow   inspectFollow   `cmd:"" help:"Show what happens to the commands of a cluster, or to one, as it happens, until Ctrl-C: waiting, claimed, canceled, answered. It takes none."`
 }
 
 // inspectTimeout bounds everything that is not followed.

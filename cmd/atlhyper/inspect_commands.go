@@ -70,11 +70,11 @@ func (c *inspectClaims) Run(ctx context.Context, all *inspectCmd, s streams) err
 }
 
 func (c *commandsFlags) columns(first ...string) []string {
-	columns := append(first, "ID", "KIND", "LEFT", "REPLICA", "BYTES", "ERROR")
+	first = append(first, "ID", "KIND", "LEFT", "REPLICA", "BYTES", "ERROR")
 	if c.Params {
-		columns = append(columns, "PARAMS")
+		first = append(first, "PARAMS")
 	}
-	return columns
+	return first
 }
 
 func (c *commandsFlags) cells(cmd inspect.Command) []any {

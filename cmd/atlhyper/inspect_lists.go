@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/atlhyper/observe/redis/inspect"
@@ -23,7 +24,7 @@ func (*inspectClusters) Run(ctx context.Context, all *inspectCmd, s streams) err
 			for _, c := range got.Clusters {
 				waiting := "?"
 				if c.Waiting != nil {
-					waiting = fmt.Sprint(*c.Waiting)
+					waiting = strconv.FormatInt(*c.Waiting, 10)
 				}
 				t.add(c.ID, c.Status, age(string(c.LastSeen), c.LastSeenSeconds), fmt.Sprintf("%d of %d live", c.LiveAgents, c.AgentCount),
 					c.Snapshot.State, c.Snapshot.Seq, sectionCount(c), waiting, clusterNotes(c))
@@ -35,7 +36,7 @@ func (*inspectClusters) Run(ctx context.Context, all *inspectCmd, s streams) err
 
 func sectionCount(c inspect.Cluster) string {
 	if c.StaleSections == 0 {
-		return fmt.Sprint(c.SectionCount)
+		return strconv.Itoa(c.SectionCount)
 	}
 	return fmt.Sprintf("%d, %d stale", c.SectionCount, c.StaleSections)
 }

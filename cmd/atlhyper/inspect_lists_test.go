@@ -267,7 +267,7 @@ func TestInspectQueue(t *testing.T) {
 
 	out, _, err := r.run("queue", "-c", "east", "--limit", "3")
 	r.must(err)
-	mustMatch(t, out, first.ID+` +logs +\S+s +m1 +`+fmt.Sprint(len(raw[0]))+` +-`)
+	mustMatch(t, out, first.ID+` +logs +\S+s +m1 +`+strconv.Itoa(len(raw[0]))+` +-`)
 	mustMatch(t, out, `late +kind \\x1b\[2J +-\S+ +r+… +\d+ +-`)
 	mustMatch(t, out, `newer +- +\S+ +m2 +\d+ +command: unknown version 77.*`)
 	mustMatch(t, out, `2 more wait\.`)

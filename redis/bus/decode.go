@@ -1,9 +1,6 @@
 package bus
 
-import (
-	"errors"
-	"strings"
-)
+import "strings"
 
 // DecodeCommand reads a command as it lies in a list, as agents do. Beside an error, its
 // ID, Replica and Deadline are set if those can be read.
@@ -16,13 +13,9 @@ func DecodeReply(data []byte) (Reply, error) { return readReply(data) }
 func ValidateID(id string) error { return validateID(id) }
 
 // Announced takes apart what is said on a replica's channel: the id of a command that
-// was answered, and the reply if it is part of it, else "".
-func Announced(said string) (id, reply string, err error) {
+// was answered, and the reply if it is part of it, else "". ok is false for what names no
+// command.
+func Announced(said string) (id, reply string, ok bool) {
 	id, reply, _ = strings.Cut(said, carrier)
-	if validateID(id) != nil {
-		return "", "", errNoAnnouncement
-	}
-	return id, reply, nil
+	return id, reply, validateID(id) == nil
 }
-
-var errNoAnnouncement = errors.New("bus: it does not name a command")

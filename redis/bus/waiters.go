@@ -94,9 +94,9 @@ func (f *fetcher) waiting() []*ask {
 // reply. What is carried is not more than a shortcut: one that cannot be used is read
 // from its key, as if it were not there.
 func (f *fetcher) hear(ctx context.Context, channel, announcement string) {
-	id, reply, err := Announced(announcement)
+	id, reply, names := Announced(announcement)
 	cluster, ok := key.ClusterOf(channel)
-	if !ok || err != nil {
+	if !ok || !names {
 		return
 	}
 	if reply != "" && len(reply) <= min(maxCarried, f.cfg.MaxReplyBytes) && f.handOver(cluster, id, reply) {

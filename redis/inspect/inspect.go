@@ -41,7 +41,7 @@ type Inspector struct {
 	reader  *snapshot.Reader
 	logger  *slog.Logger
 
-	readLists *conn.Script
+	readLists, readAnswer *conn.Script
 }
 
 // New returns an Inspector.
@@ -50,7 +50,7 @@ func New(clients *conn.Clients, cfg Config) *Inspector {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	return &Inspector{
-		clients: clients, logger: cfg.Logger, readLists: conn.NewScript(listsLua),
+		clients: clients, logger: cfg.Logger, readLists: conn.NewScript(listsLua), readAnswer: conn.NewScript(answerLua),
 		reader: snapshot.NewReader(clients, snapshot.ReaderConfig{MaxSectionBytes: cfg.MaxSectionBytes, Logger: cfg.Logger}),
 	}
 }

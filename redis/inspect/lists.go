@@ -65,9 +65,6 @@ type list struct {
 	odd bool
 }
 
-// whole tells whether all elements were read.
-func (l list) whole() bool { return !l.odd && int64(len(l.elements)) == l.length }
-
 // element is one command: raw is "" when it is too long to be one.
 type element struct {
 	raw   string
