@@ -31,7 +31,7 @@ type inspectCmd struct {
 	Queue    inspectQueue    `cmd:"" help:"List the commands that no agent of a cluster has taken."`
 	Claims   inspectClaims   `cmd:"" help:"List the commands that agents of a cluster have taken and not answered."`
 	Section  inspectSection  `cmd:"" help:"Print the value of a section as JSON, however it is stored: for people on a terminal, else on one line. That the last collection failed stands on standard error."`
-	Follow   inspectFollow   `cmd:"" help:"Show what happens to the commands of a cluster, or to one, as it happens, until Ctrl-C: waiting, claimed, canceled, answered. It takes none."`
+	Follow   inspectFollow   `cmd:"" help:"Show what happens to the commands of a cluster, or to one, as it happens, until Ctrl-C: waiting, claimed, canceled, answered. It takes none and delays nobody; acl --inspect prints the rights it needs."`
 }
 
 // inspectTimeout bounds everything that is not followed.
