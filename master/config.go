@@ -63,8 +63,8 @@ type Config struct {
 	// MaxReplyBytes bounds one reply of an agent. Default 16 MiB.
 	MaxReplyBytes int
 
-	// CacheBytes bounds the dashboards that are held in memory, in all encodings. Default
-	// 256 MiB.
+	// CacheBytes bounds the dashboards and sections that are held in memory, in all
+	// encodings and with the indexes of lists. Default 256 MiB.
 	CacheBytes int64
 	// MaxStreams bounds the event streams that are open on this replica. Default 1,000.
 	MaxStreams int

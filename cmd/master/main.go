@@ -32,7 +32,7 @@ type flags struct {
 	MaxQueue          int `help:"Commands of one cluster that no agent took yet." default:"${max_queue}"`
 	MaxReplyBytes     int `help:"Bytes of one reply of an agent." default:"${max_reply}"`
 
-	CacheBytes int64 `help:"Bytes of dashboards that are held in memory, in all encodings." default:"${cache_bytes}"`
+	CacheBytes int64 `help:"Bytes of dashboards and Kubernetes sections held in memory, in all encodings and with the indexes of lists." default:"${cache_bytes}"`
 
 	MaxStreams int `help:"Event streams that may be open on this replica." default:"${max_streams}"`
 

@@ -8,13 +8,14 @@ package resources
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"sort"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/tidwall/gjson"
 )
 
 // Bounds of a section. Kubernetes allows 150,000 pods, and names of 253 bytes.
@@ -48,6 +49,8 @@ type object struct {
 // span is a part of the JSON.
 type span struct{ from, to int }
 
+func spanOf(value gjson.Result) span { return span{value.Index, value.Index + len(value.Raw)} }
+
 func (s span) of(data []byte) []byte { return data[s.from:s.to:s.to] }
 
 // columns hold the kind's fields of all objects.
@@ -72,21 +75,21 @@ func (c columns) text(name string, i int) string { return c.all[c.kind.column(na
 // is not what the kind has.
 func Parse(kind *Kind, data []byte) (*Index, error) {
 	p := parser{
-		scanner: scanner{data: data}, texts: make(map[string]string), sets: make(map[string]int32),
+		texts: make(map[string]string), sets: make(map[string]int32),
 		index: &Index{kind: kind, size: len(data), columns: columns{kind, make([]column, len(kind.fields))}},
 	}
-	err := p.list(func() error {
+	if !gjson.ValidBytes(data) { // of what is not, gjson reads something
+		return nil, fmt.Errorf("%s: is no JSON", kind.Path)
+	}
+	err := elements(gjson.ParseBytes(data), func(value gjson.Result) error {
 		if len(p.index.objects) == maxObjects {
 			return fmt.Errorf("there are more than %d objects", maxObjects)
 		}
-		if err := p.object(); err != nil {
+		if err := p.object(value); err != nil {
 			return fmt.Errorf("object %d: %w", len(p.index.objects)+1, err)
 		}
 		return nil
 	})
-	if err == nil && p.pos != len(data) {
-		err = errors.New("something follows the list")
-	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", kind.Path, err)
 	}

@@ -5,6 +5,9 @@ import (
 	"slices"
 	"sort"
 	"strings"
+
+	"github.com/tidwall/gjson"
+	"k8s.io/apimachinery/pkg/labels"
 )
 
 // Objects are the objects of a section's value: its index together with its JSON.
@@ -128,41 +131,15 @@ func (o Objects) matcher(q *Query) func(*object) bool {
 	}
 }
 
-// labelSet is an object's labels as JSON, which labels.Selector looks into.
-type labelSet []byte
-
-func (o Objects) labels(set int32) labelSet {
-	if set < 0 {
+// labels are a set of labels. Parse has found it to be one.
+func (o Objects) labels(place int32) labels.Set {
+	if place < 0 {
 		return nil
 	}
-	return o.index.labels[set].of(o.data)
-}
-
-// Lookup implements labels.Labels.
-func (s labelSet) Lookup(label string) (value string, exists bool) {
-	if len(s) == 0 {
-		return "", false
-	}
-	scan := scanner{data: s}
-	err := scan.object(func(name []byte) error {
-		if string(name) != label {
-			return scan.skip()
-		}
-		text, err := scan.text()
-		value, exists = string(text), true
-		return err
+	set := labels.Set{}
+	gjson.ParseBytes(o.index.labels[place].of(o.data)).ForEach(func(name, value gjson.Result) bool {
+		set[name.Str] = value.Str
+		return true
 	})
-	return value, exists && err == nil // Parse has read them without an error
-}
-
-// Has implements labels.Labels.
-func (s labelSet) Has(label string) bool {
-	_, exists := s.Lookup(label)
-	return exists
-}
-
-// Get implements labels.Labels.
-func (s labelSet) Get(label string) string {
-	value, _ := s.Lookup(label)
-	return value
+	return set
 }

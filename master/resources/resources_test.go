@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -418,64 +419,30 @@ func TestLongestCursor(t *testing.T) {
 	}
 }
 
-// FuzzParse reads whatever Redis may hold: it either lists exactly the objects that
-// encoding/json finds, or says why not.
-func FuzzParse(f *testing.F) {
-	for _, value := range []any{manyPods(3), []any{}, []any{map[string]any{"metadata": map[string]any{"name": "a\"\\", "labels": map[string]any{"a\n": "\u2028"}}}}, "x", nil} {
-		packed, err := codec.Encode(value)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(packed)
+// An index does not keep the value in memory that it was made of. The test is not parallel:
+// what others need would count.
+func TestIndexKeepsNoValue(t *testing.T) {
+	const size = 32 << 20
+	pods := manyPods(100)
+	pods[50].PodIP = strings.Repeat("x", size)
+	data := sectionJSON(t, pods)
+	heap := func() int64 {
+		runtime.GC()
+		var stats runtime.MemStats
+		runtime.ReadMemStats(&stats)
+		return int64(stats.HeapAlloc)
 	}
-	f.Fuzz(func(t *testing.T, packed []byte) {
-		data, err := codec.ToJSON(nil, packed)
-		if err != nil {
-			t.Skip()
-		}
-		for _, path := range []string{"pods", "nodes", "events", "jobs"} {
-			index, err := resources.Parse(kindOf(t, path), data)
-			if err != nil {
-				continue
-			}
-			objects, err := index.In(data)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var want []json.RawMessage
-			if err := json.Unmarshal(data, &want); err != nil {
-				t.Fatalf("%s took %s: %v", path, data, err)
-			}
-			if objects.Len() != len(want) {
-				t.Fatalf("%d objects of %d in %s", objects.Len(), len(want), data)
-			}
-			page := objects.List(query(t, path, resources.Params{Limit: 1000, Sort: "-name"}))
-			for _, object := range page.Objects {
-				if !slices.ContainsFunc(want, func(w json.RawMessage) bool { return bytes.Equal(w, object) }) {
-					t.Fatalf("%s is none of %s", object, data)
-				}
-			}
-			objects.Trouble(5)
-			if path != "events" {
-				objects.List(query(t, path, resources.Params{LabelSelector: "a=b,!c"}))
-			}
-		}
-	})
-}
-
-func FuzzCursor(f *testing.F) {
-	objects := parse(f, "pods", manyPods(10))
-	f.Add(objects.List(query(f, "pods", resources.Params{Limit: 3})).NextCursor)
-	f.Fuzz(func(t *testing.T, cursor string) {
-		q, err := resources.NewQuery(kindOf(t, "pods"), "east", resources.Params{Cursor: cursor, Limit: 3})
-		if err != nil {
-			if !strings.HasPrefix(err.Error(), "cursor: ") {
-				t.Errorf("%v", err)
-			}
-			return
-		}
-		objects.List(q)
-	})
+	before := heap()
+	index, err := resources.Parse(kindOf(t, "pods"), data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if kept := heap() - before; kept > size/2 {
+		t.Errorf("an index of %d bytes keeps %d in memory", index.Bytes(), kept)
+	}
+	runtime.KeepAlive(index)
+	runtime.KeepAlive(data)
+	runtime.KeepAlive(pods)
 }
 
 func BenchmarkPods(b *testing.B) {
