@@ -84,7 +84,8 @@ type Election struct {
 	mu      sync.Mutex
 	holder  string    // of the Lease, as it was seen last
 	record  string    // what the Lease held then
-	since   time.Time // when that changed
+	since   time.Time // when that had changed at the earliest
+	looked  time.Time // when it was seen last
 	standby bool
 	changed chan struct{} // closed when standby changes
 	expiry  *time.Timer   // of the holder's term
@@ -147,20 +148,33 @@ func (e *Election) Standby() (bool, <-chan struct{}) {
 	return e.standby, e.changed
 }
 
-// saw notes what the Lease holds. A change was made when it is seen: the holder's
-// clock may be wrong. That tells nothing of what is seen first, a Lease that may be
-// long dead; so its own word counts, as Redis refuses who is wrong about it.
+// saw notes what the Lease holds. A change was made after the look before, and counts
+// from then on: the holder's clock may be wrong, and its term must not end late. That
+// tells nothing of what is seen first, a Lease that may be long dead; so its own word
+// counts, as Redis refuses who is wrong about it.
 func (e *Election) saw(holder, record string, renewed time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	now := time.Now()
-	switch {
-	case e.since.IsZero() && renewed.Before(now):
-		e.holder, e.record, e.since = holder, record, renewed
-	case holder != e.holder || record != e.record:
-		e.holder, e.record, e.since = holder, record, now
+	if holder != e.holder || record != e.record {
+		since := e.looked
+		if since.IsZero() {
+			since = renewed
+		} else if longest := e.longestWait(); now.Sub(since) > longest {
+			since = now.Add(-longest) // looks in between failed
+		}
+		if since.After(now) {
+			since = now
+		}
+		e.holder, e.record, e.since = holder, record, since
 	}
+	e.looked = now
 	e.judgeLocked()
+}
+
+// longestWait is between two looks at the Lease of another agent.
+func (e *Election) longestWait() time.Duration {
+	return time.Duration(float64(e.cfg.Retry) * (1 + leaderelection.JitterFactor))
 }
 
 func (e *Election) judge() {

@@ -290,6 +290,42 @@ func TestALeaseOfTheDead(t *testing.T) {
 	}
 }
 
+// A term begins at the look before the one that sees the Lease changed: the change
+// may have come right after it.
+func TestWhenATermBegins(t *testing.T) {
+	t.Parallel()
+	longest := 2 * time.Second * 22 / 10
+	for name, c := range map[string]struct {
+		looked, renewed time.Duration // before now; no look is 0
+		want            time.Duration
+	}{
+		"soon after a look":              {looked: time.Second, want: time.Second},
+		"after looks that failed":        {looked: time.Hour, want: longest},
+		"at the first look":              {renewed: time.Second, want: time.Second},
+		"at the first look at a dead":    {renewed: time.Hour, want: time.Hour},
+		"when the holder's clock is off": {looked: time.Second, renewed: time.Hour, want: time.Second},
+		"when it is ahead":               {renewed: -time.Hour, want: 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e, err := NewElection(ElectionConfig{API: &rest.Config{Host: "http://127.0.0.1:1"}, Cluster: "c1", Instance: "a"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer e.expiry.Stop()
+			before := time.Now()
+			if c.looked > 0 {
+				e.looked = before.Add(-c.looked)
+			}
+			e.saw("c1/b", "record", before.Add(-c.renewed))
+			after := time.Now()
+			if e.since.Before(before.Add(-c.want)) || e.since.After(after.Add(-c.want)) {
+				t.Errorf("it began %s ago, want %s", after.Sub(e.since), c.want)
+			}
+		})
+	}
+}
+
 func TestElectionConfig(t *testing.T) {
 	t.Parallel()
 	valid := ElectionConfig{API: &rest.Config{Host: "http://127.0.0.1:1"}, Cluster: "c1", Instance: "a"}
