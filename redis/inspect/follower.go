@@ -13,9 +13,10 @@ const (
 	// maxFollowed bounds the commands that are followed at a time, and those that have
 	// ended and are remembered.
 	maxFollowed = 10_000
-	// goneLooks is at how many looks a command must be missing to be gone: at one, an
-	// agent may have it that had not said yet that it lives.
-	goneLooks = 2
+	// missedLooks is at how many looks a command must be missing to be asked about: at
+	// one, an agent may have it that had not said yet that it lives, and what became of it
+	// may be about to be heard, in order.
+	missedLooks = 2
 )
 
 // follower is one Follow.
@@ -39,7 +40,7 @@ type followed struct {
 	cmd   Command
 	event string // the last one that a look saw; "" for none
 	agent string // that claimed it
-	// missing is how many looks have not seen it since.
+	// missing is how many looks have not seen it since the last one that did.
 	missing int
 }
 
@@ -137,8 +138,10 @@ func (f *follower) saw(cmd Command, agent string) {
 func (f *follower) miss(ctx context.Context, found map[string]bool) error {
 	var missing []string
 	for id, s := range f.known {
-		if !found[id] {
-			s.missing++
+		if found[id] {
+			continue
+		}
+		if s.missing++; s.missing >= missedLooks {
 			missing = append(missing, id)
 		}
 	}
@@ -149,7 +152,7 @@ func (f *follower) miss(ctx context.Context, found map[string]bool) error {
 			return a.err
 		case a.there:
 			f.answered(s.cmd, a)
-		case s.event != "" && s.missing >= goneLooks:
+		case s.event != "":
 			f.tell(Event{Command: s.cmd.ID, Event: eventGone, Kind: s.cmd.Kind, Replica: s.cmd.Replica})
 		}
 	}
