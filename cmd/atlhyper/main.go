@@ -15,6 +15,7 @@ import (
 	"github.com/atlhyper/observe/cmd/internal/chflags"
 	"github.com/atlhyper/observe/cmd/internal/cli"
 	"github.com/atlhyper/observe/loadtest/demo"
+	"github.com/atlhyper/observe/redis/conn"
 )
 
 type commands struct {
@@ -41,6 +42,7 @@ type demoCmd struct {
 func main() {
 	var c commands
 	kctx := kong.Parse(&c, options()...)
+	conn.LibraryLog(slog.New(slog.DiscardHandler)) // errors say it all
 	cli.Main(func(ctx context.Context) error {
 		kctx.BindTo(ctx, (*context.Context)(nil))
 		kctx.Bind(standardStreams())
