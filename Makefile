@@ -45,9 +45,9 @@ test: ## run all tests, on a real redis-server and the real ClickHouse engine
 	cd loadtest/promql && $(GOTEST) . -seed $(SEED)
 	cd loadtest/k6/runner && $(GOTEST) ./event
 
-test-kube: ## run the tests of agent/kube on a real kube-apiserver (built the first time: 7 to 11 minutes)
+test-kube: ## run the tests of agent/kube and kubesim on a real kube-apiserver (built the first time: 7 to 11 minutes)
 	@$(SETUP) kube
-	$(GOTEST) -count=1 ./agent/kube ./agent/kube/kubetest -kube
+	$(GOTEST) -count=1 ./agent/kube ./agent/kube/kubetest ./loadtest/kubesim/world -kube
 
 test-faults: ## break one part after the other under load (seven minutes); rewrites docs/faults.md
 	@$(SETUP) test

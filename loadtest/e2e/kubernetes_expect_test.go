@@ -26,18 +26,18 @@ func at(o any, path ...string) any {
 }
 
 func text(o any, path ...string) string {
-	s, _ := at(o, path...).(string) //nolint:errcheck // absent is empty
+	s, _ := at(o, path...).(string)
 	return s
 }
 
 // number is 0 where there is none, as an API server leaves zeros out.
 func number(o any, path ...string) float64 {
-	n, _ := at(o, path...).(float64) //nolint:errcheck // absent is zero
+	n, _ := at(o, path...).(float64)
 	return n
 }
 
 func elements(o any, path ...string) []object {
-	list, _ := at(o, path...).([]any) //nolint:errcheck // absent is empty
+	list, _ := at(o, path...).([]any)
 	out := make([]object, 0, len(list))
 	for _, e := range list {
 		if m, ok := e.(object); ok {
@@ -59,7 +59,7 @@ func keysOf(maps ...any) []any {
 }
 
 func asObject(o any) object {
-	m, _ := o.(object) //nolint:errcheck // absent is empty
+	m, _ := o.(object)
 	return m
 }
 

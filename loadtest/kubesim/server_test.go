@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -403,7 +404,7 @@ func TestWatchesMissNothing(t *testing.T) {
 	for i := range writers {
 		group.Go(func() {
 			for j := range writes {
-				if err := s.Apply(pod("a", fmt.Sprint(i), fmt.Sprint(j))); err != nil {
+				if err := s.Apply(pod("a", strconv.Itoa(i), strconv.Itoa(j))); err != nil {
 					t.Error(err)
 				}
 			}

@@ -29,7 +29,7 @@ func badRequest(format string, args ...any) error {
 
 // statusOf is what is sent of an error.
 func statusOf(err error) *metav1.Status {
-	api, ok := err.(apierrors.APIStatus) //nolint:errorlint // ours are never wrapped
+	api, ok := err.(apierrors.APIStatus) // ours are never wrapped
 	if !ok {
 		api = apierrors.NewInternalError(err)
 	}

@@ -44,7 +44,7 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request, m media, of *reso
 	}
 	w.Header().Set("Content-Type", contentType)
 	w.WriteHeader(http.StatusOK)
-	frames := m.StreamSerializer.Framer.NewFrameWriter(w)
+	frames := m.StreamSerializer.NewFrameWriter(w)
 	st := &stream{
 		server: s, of: of, namespace: namespace, options: opts, media: m,
 		encoder: restwatch.NewEncoder(

@@ -215,10 +215,10 @@ func checkIdentity(t *testing.T, cluster *kube.Cluster, w *world.World) {
 func TestRun(t *testing.T) {
 	w := newWorld(t, "demo-east", 0, 7)
 	server, address := serve(t)
-	clock, ready := func() time.Time { return start() }, make(chan struct{})
-	background(t, func(ctx context.Context) error { return w.Run(ctx, server, clock, ready) })
+	ready := make(chan struct{})
+	background(t, func(ctx context.Context) error { return w.Run(ctx, server, start, ready) })
 	<-ready
-	cluster := follow(t, address, clock)
+	cluster := follow(t, address, start)
 	want := expected(w.At(start()), "Pod")
 	eventually(t, "the pods are there", func() bool { return reflect.DeepEqual(names(t, cluster, model.SectionKubePods), want) })
 }

@@ -66,7 +66,7 @@ func (m *moment) secrets() {
 	secret := func(namespace, name string, kind corev1.SecretType, keys ...string) {
 		object := &corev1.Secret{ObjectMeta: annotated(m.cfg.object("Secret", namespace, name, m.cfg.old("secret", namespace, name), appLabels(name))), Type: kind, Data: map[string][]byte{}}
 		for _, key := range keys {
-			object.Data[key] = []byte(Marker)
+			object.Data[key] = []byte(`{"auths":{"registry.example.com":{"auth":"` + Marker + `"}}}`)
 		}
 		m.add(object)
 	}

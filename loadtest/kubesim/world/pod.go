@@ -130,7 +130,7 @@ func (m *moment) pods() {
 			meta.Labels["pod-template-hash"] = m.templateHash(a, p.rollout)
 			meta = controlled(meta, "apps/v1", "ReplicaSet", m.replicaSetMeta(a, p.rollout))
 		case statefulSet:
-			meta.Labels["apps.kubernetes.io/pod-index"] = fmt.Sprint(p.slot)
+			meta.Labels["apps.kubernetes.io/pod-index"] = text(p.slot)
 			meta = controlled(meta, "apps/v1", statefulSet, m.workloadMeta(a))
 		case daemonSet:
 			meta = controlled(meta, "apps/v1", daemonSet, m.workloadMeta(a))
