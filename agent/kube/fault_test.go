@@ -269,6 +269,15 @@ func TestAnotherState(t *testing.T) {
 	backup := server.Backup(t)
 	shows(t, c, ns, map[string]int{"changed": 1, "deleted": 1, "replaced": 1, "kept": 1})
 	shows(t, c, ns, away(t, client, ns))
+	// More than the API server writes on its own until it is asked.
+	for range 200 {
+		if err := writeMap(t.Context(), client, ns, "kept", 2); err != nil {
+			t.Fatal(err)
+		}
+		if err := writeMap(t.Context(), client, ns, "kept", 3); err != nil {
+			t.Fatal(err)
+		}
+	}
 
 	server.Restore(t, backup)
 	shows(t, c, ns, map[string]int{"changed": 1, "deleted": 1, "replaced": 1, "kept": 1})

@@ -41,6 +41,13 @@ func (h *health) note(ctx context.Context, err error) {
 	h.failure = err
 }
 
+// last returns how the last request failed; nil when it did not.
+func (h *health) last() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.failure
+}
+
 // check returns why the kind cannot be followed: at once when it was never read, and
 // after the time of patience when it was.
 func (h *health) check(synced bool) error {

@@ -77,15 +77,19 @@ func (inf *informer) run(ctx context.Context) { inf.shared.RunWithContext(ctx) }
 func (inf *informer) observed(lw *cache.ListWatch) *cache.ListWatch {
 	return &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+			options.ResourceVersion = newest(options.ResourceVersion)
 			list, err := lw.ListWithContext(ctx, options)
 			inf.health.note(ctx, err)
 			return list, err
 		},
 		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
-			err := inf.behind(ctx, options.ResourceVersion)
-			if err != nil {
-				inf.health.note(ctx, err)
-				return nil, err
+			switch {
+			case options.SendInitialEvents != nil: // it is a list
+				options.ResourceVersion = newest(options.ResourceVersion)
+			case options.ResourceVersion != "":
+				if err := inf.doubt(ctx, options.ResourceVersion); err != nil {
+					return nil, err
+				}
 			}
 			w, err := lw.WatchWithContext(ctx, options)
 			inf.health.note(ctx, err)
@@ -94,26 +98,39 @@ func (inf *informer) observed(lw *cache.ListWatch) *cache.ListWatch {
 	}
 }
 
-// behind returns an error when the API server has not got to the version yet that a
-// watch is to go on from, as when etcd was put back to a backup. It would say nothing
-// until it has, for days perhaps, and leave out what happens meanwhile. So that is told
-// like a version that is too old, and the informer lists all anew.
-func (inf *informer) behind(ctx context.Context, version string) error {
-	if version == "" {
-		return nil
+// newest asks for what there is now instead of what is at least as new as the version,
+// for which an API server that is behind it makes wait.
+func newest(version string) string {
+	if version == "0" {
+		return version // at first, anything will do
+	}
+	return ""
+}
+
+// doubt returns an error when a watch should not go on from the version, after which
+// the informer lists all anew. When etcd was put back to a backup, a watch from before
+// it is silent until the API server has got to its version again, and what happens
+// meanwhile is never told; nor is what the backup brought back. So after a failure
+// nothing is taken for granted, and otherwise the API server is asked whether it is
+// behind.
+func (inf *informer) doubt(ctx context.Context, version string) error {
+	if err := inf.health.last(); err != nil {
+		return apierrors.NewResourceExpired(fmt.Sprintf("it may be another state since: %v", err))
 	}
 	now, err := inf.revision(ctx)
 	if err != nil {
+		inf.health.note(ctx, err)
 		return err
 	}
 	order, err := resourceversion.CompareResourceVersion(now, version)
+	if err == nil && order < 0 {
+		err = apierrors.NewResourceExpired("the API server is behind what was read of it")
+	}
 	if err != nil {
-		return fmt.Errorf("the version of %s: %w", inf.kind.resource.Resource, err)
+		err = fmt.Errorf("watch %s from %s: %w", inf.kind.resource.Resource, version, err)
+		inf.health.note(ctx, err)
 	}
-	if order < 0 {
-		return apierrors.NewResourceExpired("the API server is behind what was read of it")
-	}
-	return nil
+	return err
 }
 
 // failed hears of what no request shows, such as a list that cannot be read.

@@ -7,8 +7,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -86,6 +90,15 @@ func (s *Server) start(assets string) error {
 	if api.Path, err = bound(assets, s.dir, "kube-apiserver"); err != nil {
 		return err
 	}
+	port, err := freePort()
+	if err != nil {
+		return err
+	}
+	s.plane.Etcd.URL = &url.URL{Scheme: "http", Host: net.JoinHostPort("127.0.0.1", port)}
+	if port, err = freePort(); err != nil {
+		return err
+	}
+	api.SecureServing.ListenAddr.Address, api.SecureServing.ListenAddr.Port = "127.0.0.1", port
 	s.plane.Etcd.StartTimeout, s.plane.Etcd.StopTimeout = patience, patience
 	api.StartTimeout, api.StopTimeout = patience, patience
 	// Certificates and data outlive a restart only in folders that were named.
@@ -106,6 +119,20 @@ func (s *Server) start(assets string) error {
 	}
 	s.user, s.admin = user, user.Config()
 	return s.ready()
+}
+
+// freePort is a port that nobody listens on, below those that systems give away on
+// their own: what is stopped must find it free again when it starts.
+func freePort() (string, error) {
+	for range 100 {
+		port := strconv.Itoa(20000 + rand.IntN(10000))                          //nolint:gosec // any will do
+		listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", port)) //nolint:noctx // at once
+		if err != nil {
+			continue // it is taken
+		}
+		return port, listener.Close()
+	}
+	return "", errors.New("no port of a hundred is free")
 }
 
 // ready waits until the API server has written what it writes at its first start.

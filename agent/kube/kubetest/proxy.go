@@ -19,7 +19,7 @@ type Proxy struct {
 
 	mu     sync.Mutex
 	closed bool
-	held   bool
+	held   chan struct{}         // closed by Release; nil: nothing is held
 	cut    int                   // how many cuts there were
 	budget int64                 // bytes of answers until the next cut; 0: no cut
 	conns  map[net.Conn]struct{} // both ends of each
@@ -49,6 +49,7 @@ func (s *Server) Proxy(tb testing.TB, cfg *rest.Config) (*Proxy, *rest.Config) {
 		if err := p.listener.Close(); err != nil {
 			tb.Errorf("kubetest: close the proxy: %v", err)
 		}
+		p.Release()
 		p.Cut()
 		p.running.Wait()
 	})
@@ -85,19 +86,34 @@ func (p *Proxy) Cuts() int {
 	return p.cut
 }
 
-// Hold cuts, and closes each connection that is made until Release.
+// Hold lets nothing through until Release: connections stay, and what is sent waits.
 func (p *Proxy) Hold() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.held = true
-	p.cutLocked()
+	if p.held == nil {
+		p.held = make(chan struct{})
+	}
 }
 
-// Release ends Hold.
+// Release ends Hold. What was held is cut, new connections go through.
 func (p *Proxy) Release() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.held = false
+	if p.held != nil {
+		p.cutLocked()
+		close(p.held)
+		p.held = nil
+	}
+}
+
+// wait returns when nothing is held.
+func (p *Proxy) wait() {
+	p.mu.Lock()
+	held := p.held
+	p.mu.Unlock()
+	if held != nil {
+		<-held
+	}
 }
 
 func (p *Proxy) accept() {
@@ -111,6 +127,7 @@ func (p *Proxy) accept() {
 }
 
 func (p *Proxy) serve(client net.Conn) {
+	p.wait()
 	server, err := net.Dial("tcp", p.target) //nolint:noctx // it is the caller's own machine
 	if err != nil {
 		closeNow(client)
@@ -134,13 +151,13 @@ func (p *Proxy) add(pair ...net.Conn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, conn := range pair {
-		if p.held || p.closed {
+		if p.closed {
 			closeNow(conn)
 		} else {
 			p.conns[conn] = struct{}{}
 		}
 	}
-	return !p.held && !p.closed
+	return !p.closed
 }
 
 // copy ends both connections when one ends.
@@ -150,6 +167,7 @@ func (p *Proxy) copy(to, from net.Conn, answers bool) {
 	buffer := make([]byte, 4096)
 	for {
 		n, err := from.Read(buffer)
+		p.wait() // also with the end of a connection
 		if answers {
 			n = p.spend(n)
 		}
