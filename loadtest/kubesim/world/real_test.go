@@ -59,7 +59,7 @@ func TestARealAPIServer(t *testing.T) {
 }
 
 // testAccepted validates the objects of one moment after the other.
-func testAccepted(t *testing.T, server *kubetest.Server) {
+func testAccepted(t *testing.T, server *kubetest.Server) { //nolint:thelper // the body of a subtest
 	client, err := dynamic.NewForConfig(server.Admin())
 	if err != nil {
 		t.Fatal(err)
@@ -121,7 +121,7 @@ func accept(ctx context.Context, client dynamic.Interface, object runtime.Object
 
 // testAlike compares the form of answers: status, type, kind, what a failure says for
 // programs, and which fields and kinds of events there are.
-func testAlike(t *testing.T, server *kubetest.Server) {
+func testAlike(t *testing.T, server *kubetest.Server) { //nolint:thelper // the body of a subtest
 	sim, address := serve(t)
 	w := newWorld(t, "demo-east", 0, 7)
 	if err := w.Step(sim, start(), make(map[string]runtime.Object)); err != nil {
