@@ -15,7 +15,9 @@ import (
 
 // store holds objects and the log of their changes. As in etcd, one counter gives each
 // change its version, and a watch is a place in the log: it holds nothing of its own
-// that could run over. Objects in it are shared and never changed.
+// that could run over. Objects in it are shared and never changed. (client-go's
+// ObjectTracker would not do: a watch that begins there misses deletions since its list,
+// and panics when its client is slow.)
 type store struct {
 	history int // changes that are kept at least
 
