@@ -67,6 +67,7 @@ setup_kube() {
   kube=$cache/kube
   module=agent/kube/kubetest/apiserver
   mkdir -p "$kube"
+  kube=$(cd "$kube" && pwd) # go build runs in another folder
   wanted=$(awk '$1 == "k8s.io/kubernetes" { print $2 }' "$module/go.mod")
   built=$(go version -m "$kube/kube-apiserver" 2>/dev/null | awk '$1 == "mod" && $2 == "k8s.io/kubernetes" { print $3 }')
   [ -x "$kube/etcd" ] && [ "$built" = "$wanted" ] && return 0

@@ -1,6 +1,7 @@
 // Package kubetest starts a real kube-apiserver and its etcd for the tests of a
 // package, on free ports of 127.0.0.1, with envtest. There are no controllers and no
-// nodes: what a cluster is made of, the tests write themselves.
+// nodes: what a cluster is made of, the tests write themselves. Connections can be cut
+// and held (Proxy), the API server stopped and frozen, and etcd compacted and put back.
 package kubetest
 
 import (
@@ -98,7 +99,7 @@ func (s *Server) start(assets string) error {
 	if port, err = freePort(); err != nil {
 		return err
 	}
-	api.SecureServing.ListenAddr.Address, api.SecureServing.ListenAddr.Port = "127.0.0.1", port
+	api.Address, api.Port = "127.0.0.1", port
 	s.plane.Etcd.StartTimeout, s.plane.Etcd.StopTimeout = patience, patience
 	api.StartTimeout, api.StopTimeout = patience, patience
 	// Certificates and data outlive a restart only in folders that were named.
