@@ -33,6 +33,7 @@ type demoCmd struct {
 	Port       int           `default:"8080" help:"Port of the balancer on 127.0.0.1; the seven after it are used too." env:"-"`
 	Redis      string        `help:"Use this Redis instead of starting one: redis://user:password@host:6379/0." placeholder:"URL" env:"-"`
 	Clickhouse string        `help:"Use this ClickHouse instead of embedded engines; its telemetry is only read, as the cluster \"demo\"." placeholder:"DSN" env:"-"`
+	Kubeconfig string        `help:"With --clickhouse: file by which the agent reads the Kubernetes API of that cluster; by default it reads none." type:"path" placeholder:"FILE" env:"-"`
 	Fill       bool          `help:"With --clickhouse: write the captured telemetry into databases atlhyper_demo_east and atlhyper_demo_west there, and drop them at the end." env:"-"`
 	Interval   time.Duration `default:"10s" help:"How often the agents publish." env:"-"`
 	BinDir     string        `help:"Where the binaries agent, master and chdb are. Default: beside this one." type:"existingdir" env:"-"`
@@ -67,7 +68,7 @@ func (c *demoCmd) Run(ctx context.Context) error {
 		dir = filepath.Dir(self)
 	}
 	return demo.Run(ctx, demo.Config{
-		Port: c.Port, BinDir: dir, Redis: c.Redis, ClickHouse: c.Clickhouse, Fill: c.Fill,
+		Port: c.Port, BinDir: dir, Redis: c.Redis, ClickHouse: c.Clickhouse, Fill: c.Fill, Kubeconfig: c.Kubeconfig,
 		Interval: c.Interval, Verbose: c.Verbose, Output: os.Stdout,
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})

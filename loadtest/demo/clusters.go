@@ -27,11 +27,13 @@ func (d *demo) startCluster(ctx context.Context, c cluster) error {
 			return err
 		}
 	}
-	kubeconfig, err := d.startKubernetes(ctx, c)
-	if err != nil {
-		return err
+	if c.kubernetes != 0 {
+		var err error
+		if c.kubeconfig, err = d.startKubernetes(ctx, c); err != nil {
+			return err
+		}
 	}
-	d.startAgent(c, kubeconfig)
+	d.startAgent(c)
 	return nil
 }
 
@@ -96,12 +98,16 @@ func (d *demo) warn(c cluster, err error) {
 	}
 }
 
-func (d *demo) startAgent(c cluster, kubeconfig string) {
+func (d *demo) startAgent(c cluster) {
 	args := []string{
 		"--cluster-id", string(c.id), "--instance", string(c.id) + "-agent",
 		"--clickhouse", c.dsn, "--redis", d.cfg.redisURL(),
-		"--kubernetes", "on", "--kubeconfig", kubeconfig,
 		"--interval", d.cfg.Interval.String(), "--log-level", d.logLevel(),
+	}
+	if c.kubeconfig != "" {
+		args = append(args, "--kubernetes", "on", "--kubeconfig", c.kubeconfig)
+	} else {
+		args = append(args, "--kubernetes", "off")
 	}
 	if c.database != "" {
 		args = append(args, "--database", c.database)
@@ -109,14 +115,14 @@ func (d *demo) startAgent(c cluster, kubeconfig string) {
 	d.replica(proc.Spec{Name: "agent-" + string(c.id), Path: d.binary("agent"), Args: args})
 }
 
-// awaitAnswers waits until the balancer answers for the cluster: with its Kubernetes
-// objects, and with telemetry where we filled it; otherwise we don't know what there is.
+// awaitAnswers waits until the balancer answers for the cluster: with telemetry and
+// Kubernetes objects where they are ours; otherwise we don't know what there is.
 func (d *demo) awaitAnswers(ctx context.Context, c cluster) error {
+	if !c.fill {
+		return d.poll(ctx, string(c.id), d.get(0, "/api/v2/clusters/"+string(c.id), nil))
+	}
 	if err := d.poll(ctx, string(c.id)+" pods", d.get(0, kubernetesPath("pods", c), notEmpty)); err != nil {
 		return err
-	}
-	if !c.fill {
-		return nil
 	}
 	for _, section := range []string{"metrics/nodes", "traces/services", "slo/ingress", "slo/edges"} {
 		if err := d.poll(ctx, string(c.id)+" "+section, d.get(0, observePath(section, c), notEmpty)); err != nil {

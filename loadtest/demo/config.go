@@ -34,6 +34,10 @@ type Config struct {
 	// Fill writes the captured telemetry into databases of its own on the
 	// ClickHouse server, as the two demo clusters, and drops them at the end.
 	Fill bool
+	// Kubeconfig is the file by which the agent reads the Kubernetes API of the cluster
+	// whose telemetry is on the ClickHouse server; "" reads none. Clusters that are filled
+	// have simulated ones.
+	Kubeconfig string
 	// Interval is the agents' publish interval. 0 means 10 s.
 	Interval time.Duration
 	// Verbose prints what the children log at info, not only warnings.
@@ -53,6 +57,8 @@ func (c Config) Validate() error {
 		return errors.New("bin-dir: is required")
 	case c.Fill && c.ClickHouse == "":
 		return errors.New("fill: goes with --clickhouse; the embedded engines are filled anyway")
+	case c.Kubeconfig != "" && (c.ClickHouse == "" || c.Fill):
+		return errors.New("kubeconfig: goes with --clickhouse and without --fill; the demo's clusters have simulated Kubernetes APIs")
 	case c.Output == nil || c.Logger == nil:
 		return errors.New("demo: Output and Logger are required")
 	}
@@ -84,16 +90,17 @@ type cluster struct {
 	id         key.Cluster
 	dsn        string // ClickHouse
 	database   string
-	engine     int   // offset of the embedded engine's port; 0 for none
-	kubernetes int   // offset of the simulated API server's port
-	fill       bool  // write the captured telemetry
-	own        bool  // the database is ours to drop
-	variant    uint8 // what tells the clusters' telemetry and objects apart
+	engine     int    // offset of the embedded engine's port; 0 for none
+	kubernetes int    // offset of the simulated API server's port; 0 for none
+	fill       bool   // write the captured telemetry
+	kubeconfig string // of an API server of the user's; "" for none
+	own        bool   // the database is ours to drop
+	variant    uint8  // what tells the clusters' telemetry and objects apart
 }
 
 func (c Config) clusters() []cluster {
 	if c.ClickHouse != "" && !c.Fill {
-		return []cluster{{id: "demo", dsn: c.ClickHouse, kubernetes: offsetKubernetes}}
+		return []cluster{{id: "demo", dsn: c.ClickHouse, kubeconfig: c.Kubeconfig}}
 	}
 	names := []key.Cluster{"demo-east", "demo-west"}
 	var out []cluster
@@ -116,7 +123,8 @@ func (c Config) clusters() []cluster {
 func (c Config) checkPorts() error {
 	for offset := range ports {
 		engine := offset >= offsetEngines && offset < offsetKubernetes
-		if offset == offsetRedis && c.Redis != "" || engine && c.ClickHouse != "" || offset-offsetKubernetes >= len(c.clusters()) {
+		kubernetes := offset >= offsetKubernetes
+		if offset == offsetRedis && c.Redis != "" || engine && c.ClickHouse != "" || kubernetes && c.ClickHouse != "" && !c.Fill {
 			continue
 		}
 		l, err := net.Listen("tcp", c.address(offset)) //nolint:noctx // local and immediate

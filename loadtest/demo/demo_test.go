@@ -246,14 +246,14 @@ func TestDemoOnYourServers(t *testing.T) {
 			Redis: redis.URL(), ClickHouse: engine.DSN("default"), Fill: fill,
 		})
 		d.await(t, "AtlHyper Observe runs")
-		cluster := "demo"
+		paths := []string{"/clusters/demo"}
 		if fill {
-			cluster = "demo-west"
+			paths = []string{"/clusters/demo-west", "/nodes/demo-west-worker-1?cluster_id=demo-west"}
 			if !strings.Contains(databases(), "atlhyper_demo_west") {
 				t.Error("demo-west is not written to the server")
 			}
 		}
-		for _, path := range []string{"/clusters/" + cluster, "/nodes/" + cluster + "-worker-1?cluster_id=" + cluster} {
+		for _, path := range paths {
 			if err := ask(t.Context(), d.url(path)); err != nil {
 				t.Error(err)
 			}
@@ -338,10 +338,11 @@ func TestConfigNamesTheField(t *testing.T) {
 		t.Fatal(err)
 	}
 	for field, change := range map[string]func(*demo.Config){
-		"port":    func(c *demo.Config) { c.Port = 80 },
-		"bin-dir": func(c *demo.Config) { c.BinDir = "" },
-		"fill":    func(c *demo.Config) { c.Fill = true },
-		"Output":  func(c *demo.Config) { c.Output = nil },
+		"port":       func(c *demo.Config) { c.Port = 80 },
+		"bin-dir":    func(c *demo.Config) { c.BinDir = "" },
+		"kubeconfig": func(c *demo.Config) { c.Kubeconfig = "k" },
+		"fill":       func(c *demo.Config) { c.Fill = true },
+		"Output":     func(c *demo.Config) { c.Output = nil },
 	} {
 		bad := good
 		change(&bad)

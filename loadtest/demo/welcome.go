@@ -31,13 +31,22 @@ func (d *demo) welcome(ctx context.Context) {
 		} else {
 			line("  %-16s the ClickHouse of --clickhouse", c.id)
 		}
-		line("  %-16s simulated Kubernetes API http://%s", "", d.cfg.address(c.kubernetes))
+		switch {
+		case c.kubernetes != 0:
+			line("  %-16s simulated Kubernetes API http://%s", "", d.cfg.address(c.kubernetes))
+		case c.kubeconfig != "":
+			line("  %-16s the Kubernetes API of --kubeconfig", "")
+		default:
+			line("  %-16s no Kubernetes API; --kubeconfig names one", "")
+		}
 	}
 	line("")
 	line("Try:")
 	line("  curl -s '%s/api/v2/clusters'", base)
 	line("  curl -s '%s%s'", base, kubernetesPath("overview", first))
-	line("  curl -s '%s%s&sort=-restarts&limit=5'", base, kubernetesPath("pods", first))
+	if first.kubernetes != 0 || first.kubeconfig != "" {
+		line("  curl -s '%s%s&sort=-restarts&limit=5'", base, kubernetesPath("pods", first))
+	}
 	line("  curl -s '%s%s'", base, observePath("metrics/nodes", first))
 	line("  curl -s '%s%s'", base, d.exampleTrace(ctx, first))
 	if d.cfg.Redis == "" && !d.embeddedRedis { // the stand-in has no cmsgpack

@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"strings"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -175,7 +174,7 @@ func clusterOf(info *snapshot.ClusterInfo, known counts) Cluster {
 	for name, meta := range info.Sections {
 		c.Sections[name] = SectionState{
 			At:         model.NewTime(meta.At),
-			AgeSeconds: meta.Age.Round(time.Millisecond).Seconds(),
+			AgeSeconds: seconds(meta.Age),
 			Seq:        meta.Seq,
 			Bytes:      meta.Bytes,
 			Statements: meta.Reads.Statements,

@@ -160,7 +160,11 @@ func overview(h *held, v verdict, redis time.Time) *FleetOverview {
 	}
 }
 
-func seconds(age time.Duration) float64 { return max(age, 0).Round(time.Millisecond).Seconds() }
+// seconds has three digits after the point: Duration.Seconds adds two parts, whose sum
+// may show more.
+func seconds(age time.Duration) float64 {
+	return float64(max(age, 0).Round(time.Millisecond).Milliseconds()) / 1000
+}
 
 // since says to users what fails, and from when on.
 func since(err error, at time.Time) string {
