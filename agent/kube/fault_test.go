@@ -292,9 +292,14 @@ func TestFrozen(t *testing.T) {
 	client := admin(t)
 	ns := newNamespace(t, client)
 	stay(t, client, ns)
-	c := follow(t, server.Admin(), func(cfg *Config) { cfg.Patience = time.Second })
+	c := follow(t, server.Admin(), func(cfg *Config) { cfg.Patience = 2 * time.Second })
 	ready(t, c)
-	summary := must[Section](t)(c.Section(model.SectionKubeSummary))
+	var summary Section
+	eventually(t, "the summary is there", func() bool {
+		var err error
+		summary, err = c.Section(model.SectionKubeSummary)
+		return err == nil
+	})
 	thaw := server.Freeze(t)
 	for _, name := range c.Sections() {
 		eventually(t, string(name)+" says so", func() bool { return code(c, name) == fault.AgentError })
