@@ -13,6 +13,7 @@ import (
 
 	"github.com/atlhyper/observe/agent/collect"
 	"github.com/atlhyper/observe/redis/conn"
+	"github.com/atlhyper/observe/redis/conn/conntest"
 	"github.com/atlhyper/observe/redis/key"
 	"github.com/atlhyper/observe/redis/redistest"
 	"github.com/atlhyper/observe/redis/snapshot"
@@ -271,15 +272,7 @@ func must(data []byte, err error) []byte {
 // everything the next publish is complete though nothing changed.
 func TestOnRedis(t *testing.T) {
 	server := redistest.Start(t)
-	clients, err := conn.Open(conn.Config{URL: server.URL()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := clients.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	clients := conntest.Open(t, conn.Config{URL: server.URL()})
 	const cluster = key.Cluster("c1")
 	writer, err := snapshot.NewWriter(clients, snapshot.WriterConfig{Cluster: cluster, Instance: "a1", Interval: time.Second})
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/atlhyper/observe/redis/acl"
 	"github.com/atlhyper/observe/redis/conn"
+	"github.com/atlhyper/observe/redis/conn/conntest"
 	"github.com/atlhyper/observe/redis/key"
 	"github.com/atlhyper/observe/redis/redistest"
 	"github.com/atlhyper/observe/redis/snapshot"
@@ -45,15 +46,7 @@ func TestForget(t *testing.T) {
 	if err := admin.Do(t.Context(), set...).Err(); err != nil {
 		t.Fatal(err)
 	}
-	clients, err := conn.Open(conn.Config{URL: server.URL()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := clients.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	clients := conntest.Open(t, conn.Config{URL: server.URL()})
 	agent, err := snapshot.NewWriter(clients, snapshot.WriterConfig{Cluster: "east", Instance: "a1"})
 	if err != nil {
 		t.Fatal(err)

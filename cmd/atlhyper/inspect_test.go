@@ -15,6 +15,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/atlhyper/observe/redis/conn"
+	"github.com/atlhyper/observe/redis/conn/conntest"
 	"github.com/atlhyper/observe/redis/key"
 	"github.com/atlhyper/observe/redis/redistest"
 	"github.com/atlhyper/observe/redis/snapshot"
@@ -54,15 +55,7 @@ const east = key.Cluster("east")
 func newInspected(t *testing.T) *inspected {
 	t.Helper()
 	server := redistest.Start(t)
-	clients, err := conn.Open(conn.Config{URL: server.URL()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := clients.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	clients := conntest.Open(t, conn.Config{URL: server.URL()})
 	writer, err := snapshot.NewWriter(clients, snapshot.WriterConfig{Cluster: east, Instance: "a1", Version: "v1.2.3", Interval: time.Minute})
 	if err != nil {
 		t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 	"github.com/atlhyper/observe/loadtest/fleet"
 	"github.com/atlhyper/observe/redis/bus"
 	"github.com/atlhyper/observe/redis/conn"
+	"github.com/atlhyper/observe/redis/conn/conntest"
 	"github.com/atlhyper/observe/redis/key"
 	"github.com/atlhyper/observe/redis/redistest"
 	"github.com/atlhyper/observe/redis/snapshot"
@@ -45,20 +46,6 @@ func start(t *testing.T, f *fleet.Fleet) {
 	})
 }
 
-func clients(t *testing.T, url string) *conn.Clients {
-	t.Helper()
-	c, err := conn.Open(conn.Config{URL: url})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := c.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return c
-}
-
 func toJSON(t *testing.T, packed []byte) []byte {
 	t.Helper()
 	text, err := codec.ToJSON(nil, packed)
@@ -74,7 +61,7 @@ func TestAFleetPublishes(t *testing.T) {
 	server := redistest.Start(t)
 	f := newFleet(t, fleet.Config{Redis: server.URL(), Clusters: 3, Agents: 2, Interval: time.Second, ChangeEvery: 1})
 	start(t, f)
-	reader := snapshot.NewReader(clients(t, server.URL()), snapshot.ReaderConfig{})
+	reader := snapshot.NewReader(conntest.Open(t, conn.Config{URL: server.URL()}), snapshot.ReaderConfig{})
 	for _, id := range f.Clusters() {
 		world := f.World(id)
 		first := map[model.Section]int64{}
@@ -106,7 +93,7 @@ func TestAFleetAnswers(t *testing.T) {
 	server := redistest.Start(t)
 	f := newFleet(t, fleet.Config{Redis: server.URL(), Clusters: 2, Interval: time.Second, Items: 3})
 	start(t, f)
-	c := clients(t, server.URL())
+	c := conntest.Open(t, conn.Config{URL: server.URL()})
 	client, err := bus.NewClient(c, bus.ClientConfig{Replica: "m1"})
 	if err != nil {
 		t.Fatal(err)

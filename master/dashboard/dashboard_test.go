@@ -14,6 +14,7 @@ import (
 
 	"github.com/atlhyper/observe/master/dashboard"
 	"github.com/atlhyper/observe/redis/conn"
+	"github.com/atlhyper/observe/redis/conn/conntest"
 	"github.com/atlhyper/observe/redis/key"
 	"github.com/atlhyper/observe/redis/redistest"
 	"github.com/atlhyper/observe/redis/snapshot"
@@ -38,16 +39,9 @@ type house struct {
 func newHouse(t *testing.T) *house {
 	t.Helper()
 	h := &house{redis: redistest.Start(t)}
-	clients, err := conn.Open(conn.Config{URL: h.redis.URL()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := clients.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	clients := conntest.Open(t, conn.Config{URL: h.redis.URL()})
 	h.clients = clients
+	var err error
 	h.writer, err = snapshot.NewWriter(clients, snapshot.WriterConfig{Cluster: cluster, Instance: "agent-1", Version: "v1"})
 	if err != nil {
 		t.Fatal(err)

@@ -14,6 +14,7 @@ import (
 	"github.com/atlhyper/observe/master/dashboard"
 	"github.com/atlhyper/observe/master/envelope"
 	"github.com/atlhyper/observe/redis/conn"
+	"github.com/atlhyper/observe/redis/conn/conntest"
 	"github.com/atlhyper/observe/redis/key"
 	"github.com/atlhyper/observe/redis/redistest"
 	"github.com/atlhyper/observe/redis/snapshot"
@@ -224,15 +225,7 @@ func TestFleetLetsGoOfTheForgotten(t *testing.T) {
 func BenchmarkFleet(b *testing.B) {
 	const n = 1000
 	server := redistest.Start(b)
-	clients, err := conn.Open(conn.Config{URL: server.URL()})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() {
-		if err := clients.Close(); err != nil {
-			b.Error(err)
-		}
-	})
+	clients := conntest.Open(b, conn.Config{URL: server.URL()})
 	ids := make([]key.Cluster, n)
 	for i := range ids {
 		ids[i] = key.Cluster(fmt.Sprintf("cluster-%04d", i))

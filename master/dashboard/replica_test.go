@@ -12,6 +12,7 @@ import (
 
 	"github.com/atlhyper/observe/master/dashboard"
 	"github.com/atlhyper/observe/redis/conn"
+	"github.com/atlhyper/observe/redis/conn/conntest"
 	"github.com/atlhyper/observe/redis/key"
 	"github.com/atlhyper/observe/redis/redistest"
 	"github.com/atlhyper/observe/redis/snapshot"
@@ -53,15 +54,7 @@ func idle(*replica, *dashboard.Config) {}
 func newReplica(tb testing.TB, server *redistest.Server, opts ...option) *replica {
 	tb.Helper()
 	r := &replica{metrics: prometheus.NewRegistry()}
-	clients, err := conn.Open(conn.Config{URL: server.URL(), Now: r.now})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() {
-		if err := clients.Close(); err != nil {
-			tb.Error(err)
-		}
-	})
+	clients := conntest.Open(tb, conn.Config{URL: server.URL(), Now: r.now})
 	clients.Normal.AddHook(counter{&r.commands})
 	r.reader = snapshot.NewReader(clients, snapshot.ReaderConfig{})
 	cfg := dashboard.Config{Reader: r.reader, Now: r.now, ListNow: clients.Now, Metrics: r.metrics}
@@ -139,16 +132,9 @@ type agent struct {
 
 func newAgent(tb testing.TB, server *redistest.Server, c key.Cluster, interval time.Duration) *agent {
 	tb.Helper()
-	clients, err := conn.Open(conn.Config{URL: server.URL()})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() {
-		if err := clients.Close(); err != nil {
-			tb.Error(err)
-		}
-	})
+	clients := conntest.Open(tb, conn.Config{URL: server.URL()})
 	a := &agent{tb: tb, clients: clients}
+	var err error
 	a.writer, err = snapshot.NewWriter(clients, snapshot.WriterConfig{Cluster: c, Instance: "agent-1", Interval: interval})
 	if err != nil {
 		tb.Fatal(err)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/atlhyper/observe/redis/acl"
 	"github.com/atlhyper/observe/redis/conn"
+	"github.com/atlhyper/observe/redis/conn/conntest"
 	"github.com/atlhyper/observe/redis/internal/flow"
 	"github.com/atlhyper/observe/redis/key"
 	"github.com/atlhyper/observe/redis/redistest"
@@ -46,24 +47,10 @@ func rules(t *testing.T, cfg acl.Config) []string {
 	return out
 }
 
-func open(t *testing.T, cfg conn.Config) *conn.Clients {
-	t.Helper()
-	c, err := conn.Open(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := c.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return c
-}
-
 // as opens clients of a user whose password is its name.
 func as(t *testing.T, url, user string) *conn.Clients {
 	t.Helper()
-	return open(t, conn.Config{URL: url, Auth: conn.Auth{Username: user, Password: user}, ClientName: user})
+	return conntest.Open(t, conn.Config{URL: url, Auth: conn.Auth{Username: user, Password: user}, ClientName: user})
 }
 
 // refused is what the user was refused, from ACL LOG.
@@ -120,12 +107,12 @@ func TestRightsAreEnough(t *testing.T) {
 			user := func(name string) *conn.Clients {
 				auth := sentinels
 				auth.Username, auth.Password = name, name
-				return open(t, conn.Config{URL: url, Auth: auth, ClientName: name})
+				return conntest.Open(t, conn.Config{URL: url, Auth: auth, ClientName: name})
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
 			err := flow.Run(ctx, flow.Config{
-				Cluster: "east", Admin: open(t, conn.Config{URL: url}).Normal, Agent: user("agent"), Master: user("master"),
+				Cluster: "east", Admin: conntest.Open(t, conn.Config{URL: url}).Normal, Agent: user("agent"), Master: user("master"),
 				Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
 			})
 			if err != nil {
@@ -172,7 +159,7 @@ func TestRightsAreNeeded(t *testing.T) {
 func misses(t *testing.T, server *redistest.Server, role acl.Role, user string) bool {
 	t.Helper()
 	admin := server.Client(t)
-	cfg := flow.Config{Cluster: "east", Admin: admin, Agent: open(t, conn.Config{URL: server.URL()}), Master: open(t, conn.Config{URL: server.URL()}), Patience: 10 * time.Second, Logger: quiet()}
+	cfg := flow.Config{Cluster: "east", Admin: admin, Agent: conntest.Open(t, conn.Config{URL: server.URL()}), Master: conntest.Open(t, conn.Config{URL: server.URL()}), Patience: 10 * time.Second, Logger: quiet()}
 	restricted := as(t, server.URL(), user)
 	if role == acl.Agent {
 		cfg.Agent = restricted

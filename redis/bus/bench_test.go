@@ -10,6 +10,7 @@ import (
 
 	"github.com/atlhyper/observe/redis/bus"
 	"github.com/atlhyper/observe/redis/conn"
+	"github.com/atlhyper/observe/redis/conn/conntest"
 	"github.com/atlhyper/observe/redis/key"
 	"github.com/atlhyper/observe/redis/redistest"
 	"github.com/atlhyper/observe/redis/snapshot"
@@ -19,10 +20,7 @@ import (
 // in flight.
 func BenchmarkRequest(b *testing.B) {
 	redisServer := redistest.Start(b)
-	clients, err := conn.Open(conn.Config{URL: redisServer.URL()})
-	if err != nil {
-		b.Fatal(err)
-	}
+	clients := conntest.Open(b, conn.Config{URL: redisServer.URL()})
 	w, err := snapshot.NewWriter(clients, snapshot.WriterConfig{Cluster: cluster, Instance: "a1"})
 	if err != nil {
 		b.Fatal(err)
@@ -51,9 +49,6 @@ func BenchmarkRequest(b *testing.B) {
 	b.Cleanup(func() {
 		cancel()
 		running.Wait()
-		if err := clients.Close(); err != nil {
-			b.Error(err)
-		}
 	})
 	if err := w.Beat(ctx, snapshot.Beat{}); err != nil {
 		b.Fatal(err)

@@ -13,6 +13,7 @@ import (
 	"github.com/atlhyper/observe/redis/beat"
 	"github.com/atlhyper/observe/redis/bus"
 	"github.com/atlhyper/observe/redis/conn"
+	"github.com/atlhyper/observe/redis/conn/conntest"
 	"github.com/atlhyper/observe/redis/key"
 	"github.com/atlhyper/observe/redis/redistest"
 	"github.com/atlhyper/observe/redis/snapshot"
@@ -39,16 +40,7 @@ func newRig(t *testing.T) *rig {
 
 func (r *rig) open(name string) *conn.Clients {
 	r.t.Helper()
-	c, err := conn.Open(conn.Config{URL: r.server.URL(), ClientName: name})
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	r.t.Cleanup(func() {
-		if err := c.Close(); err != nil {
-			r.t.Errorf("close: %v", err)
-		}
-	})
-	return c
+	return conntest.Open(r.t, conn.Config{URL: r.server.URL(), ClientName: name})
 }
 
 // run runs fn until the test ends, or until the returned function is called.

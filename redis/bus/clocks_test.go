@@ -7,6 +7,7 @@ import (
 
 	"github.com/atlhyper/observe/redis/bus"
 	"github.com/atlhyper/observe/redis/conn"
+	"github.com/atlhyper/observe/redis/conn/conntest"
 	"github.com/atlhyper/observe/redis/redistest"
 	"github.com/atlhyper/observe/redis/snapshot"
 	"github.com/atlhyper/observe/shared/fault"
@@ -15,16 +16,7 @@ import (
 // openAt is open for a process whose clock is off.
 func (r *rig) openAt(name string, off time.Duration) *conn.Clients {
 	r.t.Helper()
-	c, err := conn.Open(conn.Config{URL: r.server.URL(), ClientName: name, Now: func() time.Time { return time.Now().Add(off) }})
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	r.t.Cleanup(func() {
-		if err := c.Close(); err != nil {
-			r.t.Errorf("close: %v", err)
-		}
-	})
-	return c
+	return conntest.Open(r.t, conn.Config{URL: r.server.URL(), ClientName: name, Now: func() time.Time { return time.Now().Add(off) }})
 }
 
 // The clocks of agent, master and Redis are hours apart: deadlines and ages are what

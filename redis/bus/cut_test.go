@@ -14,6 +14,7 @@ import (
 
 	"github.com/atlhyper/observe/redis/bus"
 	"github.com/atlhyper/observe/redis/conn"
+	"github.com/atlhyper/observe/redis/conn/conntest"
 	"github.com/atlhyper/observe/redis/internal/cut"
 	"github.com/atlhyper/observe/redis/key"
 	"github.com/atlhyper/observe/redis/redistest"
@@ -112,16 +113,7 @@ func flood(t *testing.T, client *bus.Client, n, inFlight int) (failed []error) {
 // through returns clients whose connections go over the link.
 func (r *rig) through(link *cut.Link, name string) *conn.Clients {
 	r.t.Helper()
-	c, err := conn.Open(conn.Config{URL: "redis://" + link.Addr(), ClientName: name})
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	r.t.Cleanup(func() {
-		if err := c.Close(); err != nil {
-			r.t.Errorf("close: %v", err)
-		}
-	})
-	return c
+	return conntest.Open(r.t, conn.Config{URL: "redis://" + link.Addr(), ClientName: name})
 }
 
 // beats has an agent beat until the test ends, also when Redis is away for a while.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/atlhyper/observe/redis/bus"
 	"github.com/atlhyper/observe/redis/conn"
+	"github.com/atlhyper/observe/redis/conn/conntest"
 	"github.com/atlhyper/observe/redis/redistest"
 	"github.com/atlhyper/observe/redis/snapshot"
 )
@@ -17,15 +18,7 @@ import (
 func TestOnEmbeddedRedis(t *testing.T) {
 	t.Parallel()
 	server := miniredis.RunT(t)
-	clients, err := conn.Open(conn.Config{URL: "redis://" + server.Addr()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := clients.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	clients := conntest.Open(t, conn.Config{URL: "redis://" + server.Addr()})
 	r := &rig{t: t}
 	w, err := snapshot.NewWriter(clients, snapshot.WriterConfig{Cluster: cluster, Instance: "a1"})
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/atlhyper/observe/redis/bus"
 	"github.com/atlhyper/observe/redis/conn"
+	"github.com/atlhyper/observe/redis/conn/conntest"
 	"github.com/atlhyper/observe/redis/key"
 	"github.com/atlhyper/observe/redis/redistest"
 	"github.com/atlhyper/observe/shared/fault"
@@ -406,15 +407,7 @@ func TestConfigIsChecked(t *testing.T) {
 	if _, err := bus.NewClient(nil, bus.ClientConfig{Replica: "*"}); err == nil {
 		t.Error("replica: no error")
 	}
-	clients, err := conn.Open(conn.Config{URL: "redis://127.0.0.1:1"}) // connects to nothing
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := clients.Close(); err != nil {
-			t.Errorf("close: %v", err)
-		}
-	}()
+	clients := conntest.Open(t, conn.Config{URL: "redis://127.0.0.1:1"}) // connects to nothing
 	s, err := bus.NewServer(clients, bus.ServerConfig{Cluster: cluster, Instance: "a", Handle: echo})
 	if err != nil {
 		t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/atlhyper/observe/redis/conn"
+	"github.com/atlhyper/observe/redis/conn/conntest"
 	"github.com/atlhyper/observe/redis/redistest"
 	"github.com/atlhyper/observe/shared/codec"
 )
@@ -13,15 +14,7 @@ import (
 // comes while the sweep still waits for Redis, must not be lost to it.
 func TestAnnouncedWhileASweepLooks(t *testing.T) {
 	server := redistest.Start(t)
-	clients, err := conn.Open(conn.Config{URL: server.URL()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := clients.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	clients := conntest.Open(t, conn.Config{URL: server.URL()})
 	client, err := NewClient(clients, ClientConfig{Replica: "m1"})
 	if err != nil {
 		t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/atlhyper/observe/redis/conn"
+	"github.com/atlhyper/observe/redis/conn/conntest"
 	"github.com/atlhyper/observe/redis/key"
 	"github.com/atlhyper/observe/shared/codec"
 	"github.com/atlhyper/observe/shared/fault"
@@ -103,15 +104,7 @@ func FuzzHear(f *testing.F) {
 // unconnected is a client without a Redis.
 func unconnected(f *testing.F) *Client {
 	f.Helper()
-	clients, err := conn.Open(conn.Config{URL: "redis://127.0.0.1:1"})
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Cleanup(func() {
-		if err := clients.Close(); err != nil {
-			f.Error(err)
-		}
-	})
+	clients := conntest.Open(f, conn.Config{URL: "redis://127.0.0.1:1"})
 	c, err := NewClient(clients, ClientConfig{Replica: "m1", MaxReplyBytes: 1000})
 	if err != nil {
 		f.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/atlhyper/observe/redis/conn"
+	"github.com/atlhyper/observe/redis/conn/conntest"
 	"github.com/atlhyper/observe/redis/redistest"
 	"github.com/atlhyper/observe/shared/fault"
 )
@@ -19,7 +20,7 @@ const countLua = "return redis.call('INCRBY', KEYS[1], ARGV[1])"
 func TestBatchRunsEachCallOnce(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
-	clients := open(t, conn.Config{URL: s.URL()})
+	clients := conntest.Open(t, conn.Config{URL: s.URL()})
 	batch := clients.NewBatch(conn.NewScript(countLua))
 	const many, each = 100, 20
 	seen := make([][]int64, many)
@@ -55,7 +56,7 @@ func TestBatchRunsEachCallOnce(t *testing.T) {
 func TestBatchDropsWhatNobodyWaitsFor(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
-	clients, other := open(t, conn.Config{URL: s.URL(), Timeout: time.Minute}), open(t, conn.Config{URL: s.URL()})
+	clients, other := conntest.Open(t, conn.Config{URL: s.URL(), Timeout: time.Minute}), conntest.Open(t, conn.Config{URL: s.URL()})
 	batch := clients.NewBatch(conn.NewScript(countLua))
 	if err := other.Normal.Do(t.Context(), "client", "pause", 60_000, "write").Err(); err != nil {
 		t.Fatal(err)
@@ -101,7 +102,7 @@ func TestBatchDropsWhatNobodyWaitsFor(t *testing.T) {
 func TestBatchFailsEachCall(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
-	clients := open(t, conn.Config{URL: s.URL()})
+	clients := conntest.Open(t, conn.Config{URL: s.URL()})
 	batch := clients.NewBatch(conn.NewScript(countLua))
 	s.Stop()
 	var running sync.WaitGroup

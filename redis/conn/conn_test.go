@@ -19,25 +19,12 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/atlhyper/observe/redis/conn"
+	"github.com/atlhyper/observe/redis/conn/conntest"
 	"github.com/atlhyper/observe/redis/redistest"
 	"github.com/atlhyper/observe/shared/fault"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-func open(t *testing.T, cfg conn.Config) *conn.Clients {
-	t.Helper()
-	c, err := conn.Open(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := c.Close(); err != nil {
-			t.Errorf("close: %v", err)
-		}
-	})
-	return c
-}
 
 func TestOpenAndPing(t *testing.T) {
 	t.Parallel()
@@ -58,7 +45,7 @@ func TestOpenAndPing(t *testing.T) {
 				u.User = url.UserPassword("", "hunter2")
 				address = u.String()
 			}
-			c := open(t, conn.Config{URL: address, ClientName: "test"})
+			c := conntest.Open(t, conn.Config{URL: address, ClientName: "test"})
 			if err := c.Ping(t.Context()); err != nil {
 				t.Error(err)
 			}
@@ -80,7 +67,7 @@ func TestNoSecrets(t *testing.T) {
 			t.Errorf("Open(%q): %v", address, err)
 		}
 	}
-	c := open(t, conn.Config{URL: strings.Replace(s.URL(), "redis://", "redis://:hunter2@", 1), Logger: logger})
+	c := conntest.Open(t, conn.Config{URL: strings.Replace(s.URL(), "redis://", "redis://:hunter2@", 1), Logger: logger})
 	err := c.Ping(t.Context())
 	if !fault.Is(err, fault.StoreUnavailable) || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("a wrong password: %v", err)
@@ -116,7 +103,7 @@ func TestNothingIsRepeated(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			admin, cut, address := start(t)
-			ours := open(t, conn.Config{URL: address})
+			ours := conntest.Open(t, conn.Config{URL: address})
 			defaults := redis.NewUniversalClient(&redis.UniversalOptions{Addrs: []string{cut.addr}, IsClusterMode: name == "cluster"})
 			defer func() {
 				if err := defaults.Close(); err != nil {
@@ -261,7 +248,7 @@ func (c *cutter) serve(ctx context.Context, client net.Conn, addr string) {
 func TestScriptIsSentAgainWhenForgotten(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
-	c := open(t, conn.Config{URL: s.URL()})
+	c := conntest.Open(t, conn.Config{URL: s.URL()})
 	script := conn.NewScript("local x = ARGV[1] ", "return {x, 7, '9'}")
 	for range 2 {
 		result, err := script.Run(t.Context(), c.Normal, nil, 5)
@@ -337,7 +324,7 @@ func TestBackoffGrowsToItsBound(t *testing.T) {
 func TestScanFindsEveryKey(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
-	c := open(t, conn.Config{URL: s.URL()})
+	c := conntest.Open(t, conn.Config{URL: s.URL()})
 	for i := range 3000 {
 		if err := c.Normal.Set(t.Context(), fmt.Sprint("k:", i), 1, 0).Err(); err != nil {
 			t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/atlhyper/observe/redis/conn"
+	"github.com/atlhyper/observe/redis/conn/conntest"
 	"github.com/atlhyper/observe/redis/key"
 	"github.com/atlhyper/observe/redis/redistest"
 	"github.com/atlhyper/observe/shared/fault"
@@ -43,7 +44,7 @@ func TestTLSTrustsNobodyElse(t *testing.T) {
 	} {
 		files := good
 		c.change(&files)
-		err := open(t, conn.Config{URL: s.URL(), TLS: files}).Ping(t.Context())
+		err := conntest.Open(t, conn.Config{URL: s.URL(), TLS: files}).Ping(t.Context())
 		if c.ok && err != nil || !c.ok && !fault.Is(err, fault.StoreUnavailable) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -51,7 +52,7 @@ func TestTLSTrustsNobodyElse(t *testing.T) {
 			t.Errorf("%s: users read %q", name, fault.From(err).Message)
 		}
 	}
-	if err := open(t, conn.Config{URL: strings.Replace(s.URL(), "rediss:", "redis:", 1)}).Ping(t.Context()); !fault.Is(err, fault.StoreUnavailable) {
+	if err := conntest.Open(t, conn.Config{URL: strings.Replace(s.URL(), "rediss:", "redis:", 1)}).Ping(t.Context()); !fault.Is(err, fault.StoreUnavailable) {
 		t.Errorf("without TLS: %v", err)
 	}
 }
@@ -74,7 +75,7 @@ func TestCertificateIsReadAgain(t *testing.T) {
 	copyPair(others)
 	files := trust(certs)
 	files.CertFile, files.KeyFile = filepath.Join(dir, "crt"), filepath.Join(dir, "key")
-	c := open(t, conn.Config{URL: s.URL(), TLS: files})
+	c := conntest.Open(t, conn.Config{URL: s.URL(), TLS: files})
 	if err := c.Ping(t.Context()); err == nil {
 		t.Fatal("a stranger's certificate was taken")
 	}
@@ -101,7 +102,7 @@ func TestPasswordFileIsReadAgain(t *testing.T) {
 		}
 	}
 	set("first")
-	c := open(t, conn.Config{URL: s.URL(), Auth: conn.Auth{Username: "u", PasswordFile: path}})
+	c := conntest.Open(t, conn.Config{URL: s.URL(), Auth: conn.Auth{Username: "u", PasswordFile: path}})
 	if err := c.Ping(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +159,7 @@ func TestAuthAndTLSAreChecked(t *testing.T) {
 func TestClockOfEachShard(t *testing.T) {
 	t.Parallel()
 	servers := redistest.StartCluster(t)
-	c := open(t, conn.Config{URL: servers.URL()})
+	c := conntest.Open(t, conn.Config{URL: servers.URL()})
 	if c.Topology() != conn.Cluster {
 		t.Errorf("topology %s", c.Topology())
 	}

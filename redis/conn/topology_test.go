@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/atlhyper/observe/redis/conn"
+	"github.com/atlhyper/observe/redis/conn/conntest"
 	"github.com/atlhyper/observe/redis/internal/flow"
 	"github.com/atlhyper/observe/redis/key"
 	"github.com/atlhyper/observe/redis/redistest"
@@ -23,7 +24,7 @@ type place struct {
 
 func (p place) open(t *testing.T, name string) *conn.Clients {
 	t.Helper()
-	return open(t, conn.Config{URL: p.url, TLS: p.tls, ClientName: name, Logger: logger(t)})
+	return conntest.Open(t, conn.Config{URL: p.url, TLS: p.tls, ClientName: name, Logger: logger(t)})
 }
 
 func logger(t *testing.T) *slog.Logger {

@@ -7,6 +7,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/atlhyper/observe/redis/conn"
+	"github.com/atlhyper/observe/redis/conn/conntest"
 	"github.com/atlhyper/observe/redis/inspect"
 	"github.com/atlhyper/observe/redis/key"
 	"github.com/atlhyper/observe/redis/redistest"
@@ -18,7 +19,7 @@ import (
 func TestOneServerOfRedisClusterIsAway(t *testing.T) {
 	t.Parallel()
 	topology := redistest.StartCluster(t, redistest.WithArgs("--cluster-require-full-coverage", "no"))
-	clients := open(t, conn.Config{URL: topology.URL()})
+	clients := conntest.Open(t, conn.Config{URL: topology.URL()})
 	listServer := topology.Owner(key.Clusters)
 	var near, far, unlisted key.Cluster
 	for n := 0; near == "" || far == "" || unlisted == ""; n++ {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/atlhyper/observe/redis/bus"
 	"github.com/atlhyper/observe/redis/conn"
+	"github.com/atlhyper/observe/redis/conn/conntest"
 	"github.com/atlhyper/observe/redis/inspect"
 	"github.com/atlhyper/observe/redis/redistest"
 	"github.com/atlhyper/observe/redis/snapshot"
@@ -107,7 +108,7 @@ type part struct {
 
 func start(t *testing.T, url string) *part {
 	t.Helper()
-	p := &part{clients: open(t, conn.Config{URL: url}), release: make(chan struct{})}
+	p := &part{clients: conntest.Open(t, conn.Config{URL: url}), release: make(chan struct{})}
 	var err error
 	p.writer, err = snapshot.NewWriter(p.clients, snapshot.WriterConfig{Cluster: east, Instance: "a1"})
 	must(t, err)
@@ -176,12 +177,12 @@ func TestFollowToTheAnswer(t *testing.T) {
 	server := redistest.Start(t)
 	admin := server.Client(t)
 	p := start(t, server.URL())
-	f := follow(t, open(t, conn.Config{URL: server.URL()}), inspect.FollowConfig{})
+	f := follow(t, conntest.Open(t, conn.Config{URL: server.URL()}), inspect.FollowConfig{})
 	asked := p.ask(t.Context(), t, detail.KindTrace, "x")
 	redistest.Eventually(t, "the command is there", func() bool { return admin.LLen(t.Context(), east.Commands()).Val() == 1 })
 	cmd, err := bus.DecodeCommand([]byte(admin.LIndex(t.Context(), east.Commands(), 0).Val()))
 	must(t, err)
-	one := follow(t, open(t, conn.Config{URL: server.URL()}), inspect.FollowConfig{Command: cmd.ID})
+	one := follow(t, conntest.Open(t, conn.Config{URL: server.URL()}), inspect.FollowConfig{Command: cmd.ID})
 	for _, f := range []*following{f, one} {
 		e := f.next(cmd.ID, "waiting")
 		if e.Kind != "trace" || e.Replica != "m1" || e.LeftSeconds <= 0 || e.LeftSeconds > 60 || e.Agent != "" {
@@ -218,7 +219,7 @@ func TestFollowToTheAnswer(t *testing.T) {
 	}
 	one.end()
 	// It is over: who begins to follow it now is told so, as long as its mark is there.
-	late := follow(t, open(t, conn.Config{URL: server.URL()}), inspect.FollowConfig{Command: cmd.ID})
+	late := follow(t, conntest.Open(t, conn.Config{URL: server.URL()}), inspect.FollowConfig{Command: cmd.ID})
 	if e := late.next(cmd.ID, "answered"); e.Agent != "a1" {
 		t.Errorf("%+v", e)
 	}
@@ -243,7 +244,7 @@ func TestFollowCanceledAndGone(t *testing.T) {
 	server := redistest.Start(t)
 	admin := server.Client(t)
 	p := start(t, server.URL())
-	f := follow(t, open(t, conn.Config{URL: server.URL()}), inspect.FollowConfig{})
+	f := follow(t, conntest.Open(t, conn.Config{URL: server.URL()}), inspect.FollowConfig{})
 
 	ctx, hangUp := context.WithCancel(t.Context())
 	asked := p.ask(ctx, t, detail.KindLogs, "waits")
@@ -289,7 +290,7 @@ func TestFollowHostile(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	admin := server.Client(t)
-	clients := open(t, conn.Config{URL: server.URL()})
+	clients := conntest.Open(t, conn.Config{URL: server.URL()})
 	setUp(t, clients)
 	must(t, admin.RPush(t.Context(), east.Commands(), "\xc1", strings.Repeat("x", bus.MaxCommandBytes+1)).Err())
 	must(t, admin.Set(t.Context(), east.Claimed("a1"), "left", 0).Err())
@@ -340,7 +341,7 @@ func TestFollowHostile(t *testing.T) {
 func TestFollowErrors(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	clients := open(t, conn.Config{URL: server.URL()})
+	clients := conntest.Open(t, conn.Config{URL: server.URL()})
 	i := inspect.New(clients, inspect.Config{})
 	see := func(inspect.Event) error { return nil }
 	for says, cfg := range map[string]inspect.FollowConfig{
@@ -365,7 +366,7 @@ func TestFollowErrors(t *testing.T) {
 func TestFollowThroughAnOutage(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	clients := open(t, conn.Config{URL: server.URL()})
+	clients := conntest.Open(t, conn.Config{URL: server.URL()})
 	setUp(t, clients)
 	f := follow(t, clients, inspect.FollowConfig{})
 	f.next("waits", "waiting")

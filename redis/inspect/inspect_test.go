@@ -15,6 +15,7 @@ import (
 	"github.com/atlhyper/observe/redis/acl"
 	"github.com/atlhyper/observe/redis/bus"
 	"github.com/atlhyper/observe/redis/conn"
+	"github.com/atlhyper/observe/redis/conn/conntest"
 	"github.com/atlhyper/observe/redis/inspect"
 	"github.com/atlhyper/observe/redis/key"
 	"github.com/atlhyper/observe/redis/redistest"
@@ -26,20 +27,6 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const east = key.Cluster("east")
-
-func open(t *testing.T, cfg conn.Config) *conn.Clients {
-	t.Helper()
-	c, err := conn.Open(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := c.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return c
-}
 
 func must(t *testing.T, err error) {
 	t.Helper()
@@ -131,13 +118,13 @@ func TestRightsAreEnough(t *testing.T) {
 			for _, s := range servers {
 				setUser(t, s.Client(t), rules(t, topology))
 			}
-			admin := open(t, conn.Config{URL: url})
+			admin := conntest.Open(t, conn.Config{URL: url})
 			setUp(t, admin)
 			before := contents(t, admin)
 			// Long enough for a subscription that hears nothing to be asked for its health.
 			follow, cancel := context.WithTimeout(t.Context(), 7*time.Second)
 			defer cancel()
-			if err := everything(t.Context(), follow, inspect.New(open(t, conn.Config{URL: url, Auth: looker, ClientName: "looker"}), inspect.Config{})); err != nil {
+			if err := everything(t.Context(), follow, inspect.New(conntest.Open(t, conn.Config{URL: url, Auth: looker, ClientName: "looker"}), inspect.Config{})); err != nil {
 				t.Error(err)
 			}
 			for _, s := range servers {
@@ -181,7 +168,7 @@ func TestRightsAreNeeded(t *testing.T) {
 			defer func() { <-slots }()
 			server := redistest.Start(t)
 			admin := server.Client(t)
-			setUp(t, open(t, conn.Config{URL: server.URL()}))
+			setUp(t, conntest.Open(t, conn.Config{URL: server.URL()}))
 			if !strings.HasPrefix(command, "eval") { // with it, what the others allow
 				info, err := admin.Command(t.Context()).Result()
 				must(t, err)
@@ -194,7 +181,7 @@ func TestRightsAreNeeded(t *testing.T) {
 			follow, stop := context.WithCancel(t.Context())
 			defer stop()
 			done := make(chan error, 1)
-			i := inspect.New(open(t, conn.Config{URL: server.URL(), Auth: looker, ClientName: "looker"}), inspect.Config{})
+			i := inspect.New(conntest.Open(t, conn.Config{URL: server.URL(), Auth: looker, ClientName: "looker"}), inspect.Config{})
 			go func() { done <- everything(t.Context(), follow, i) }()
 			redistest.Eventually(t, "something is refused", func() bool { return len(refused(t, admin)) > 0 })
 			stop()
@@ -208,10 +195,10 @@ func TestMissesRight(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	admin := server.Client(t)
-	setUp(t, open(t, conn.Config{URL: server.URL()}))
+	setUp(t, conntest.Open(t, conn.Config{URL: server.URL()}))
 	for _, command := range []string{"lindex", "zscore", "psubscribe", "evalsha"} {
 		setUser(t, admin, append(rules(t, conn.Single), "-"+command))
-		err := everything(t.Context(), t.Context(), inspect.New(open(t, conn.Config{URL: server.URL(), Auth: looker}), inspect.Config{}))
+		err := everything(t.Context(), t.Context(), inspect.New(conntest.Open(t, conn.Config{URL: server.URL(), Auth: looker}), inspect.Config{}))
 		if !inspect.MissesRight(err) {
 			t.Errorf("without %s: %v", command, err)
 		}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/atlhyper/observe/redis/conn"
+	"github.com/atlhyper/observe/redis/conn/conntest"
 	"github.com/atlhyper/observe/redis/key"
 	"github.com/atlhyper/observe/redis/redistest"
 )
@@ -59,15 +60,7 @@ func TestMemoryKeepsTheNewest(t *testing.T) {
 func TestListKeepsTheNewest(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	clients, err := conn.Open(conn.Config{URL: server.URL()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := clients.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	clients := conntest.Open(t, conn.Config{URL: server.URL()})
 	r := NewReader(clients, ReaderConfig{})
 	admin := server.Client(t)
 	before := clients.Now().Add(-time.Minute)

@@ -8,6 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/atlhyper/observe/redis/conn"
+	"github.com/atlhyper/observe/redis/conn/conntest"
 	"github.com/atlhyper/observe/redis/internal/cut"
 	"github.com/atlhyper/observe/redis/key"
 	"github.com/atlhyper/observe/redis/snapshot"
@@ -102,15 +103,7 @@ func TestPublishWithCutAnswers(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	link := cut.New(t, r.server.Addr())
-	clients, err := conn.Open(conn.Config{URL: "redis://" + link.Addr()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := clients.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
+	clients := conntest.Open(t, conn.Config{URL: "redis://" + link.Addr()})
 	w, err := snapshot.NewWriter(clients, snapshot.WriterConfig{Cluster: cluster, Instance: "a1", Version: "v1"})
 	if err != nil {
 		t.Fatal(err)

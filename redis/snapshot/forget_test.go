@@ -6,6 +6,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/atlhyper/observe/redis/conn"
+	"github.com/atlhyper/observe/redis/conn/conntest"
 	"github.com/atlhyper/observe/redis/key"
 	"github.com/atlhyper/observe/redis/redistest"
 	"github.com/atlhyper/observe/redis/snapshot"
@@ -14,15 +15,7 @@ import (
 func TestEraseRemovesOneClusterAndNoOther(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	clients, err := conn.Open(conn.Config{URL: server.URL()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := clients.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	clients := conntest.Open(t, conn.Config{URL: server.URL()})
 	client := server.Client(t)
 	gone, kept := key.Cluster("a"), key.Cluster("a-2")
 	for _, c := range []key.Cluster{gone, kept} {

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/atlhyper/observe/redis/conn"
+	"github.com/atlhyper/observe/redis/conn/conntest"
 	"github.com/atlhyper/observe/redis/key"
 )
 
@@ -14,15 +15,7 @@ func FuzzMeta(f *testing.F) {
 	f.Add("schema", "2", "a.seq", "-1", "a.window", "9007199254740993")
 	f.Add("schema", "1", "a.rows_read", "-1", "a.bytes_read", "9007199254740993")
 	f.Add("a.took_ms", "1e9", "a.interval_ms", "0x10", "at", "")
-	clients, err := conn.Open(conn.Config{URL: "redis://127.0.0.1:1"})
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Cleanup(func() {
-		if err := clients.Close(); err != nil {
-			f.Error(err)
-		}
-	})
+	clients := conntest.Open(f, conn.Config{URL: "redis://127.0.0.1:1"})
 	r := NewReader(clients, ReaderConfig{})
 	f.Fuzz(func(t *testing.T, f1, v1, f2, v2, f3, v3 string) {
 		m := map[string]string{f1: v1, f2: v2, f3: v3}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/atlhyper/observe/redis/beat"
 	"github.com/atlhyper/observe/redis/conn"
+	"github.com/atlhyper/observe/redis/conn/conntest"
 	"github.com/atlhyper/observe/redis/key"
 	"github.com/atlhyper/observe/redis/redistest"
 	"github.com/atlhyper/observe/redis/snapshot"
@@ -100,15 +101,7 @@ func TestClustersThatRedisLostAreKnown(t *testing.T) {
 // newRigOn is a second replica of a rig.
 func newRigOn(t *testing.T, server *redistest.Server) *rig {
 	t.Helper()
-	clients, err := conn.Open(conn.Config{URL: server.URL()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := clients.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	clients := conntest.Open(t, conn.Config{URL: server.URL()})
 	return &rig{t: t, server: server, admin: server.Client(t), clients: clients, reader: snapshot.NewReader(clients, snapshot.ReaderConfig{})}
 }
 
@@ -153,15 +146,7 @@ func TestForgottenClustersStayForgotten(t *testing.T) {
 func TestOneServerOfRedisClusterIsAway(t *testing.T) {
 	t.Parallel()
 	topology := redistest.StartCluster(t, redistest.WithArgs("--cluster-require-full-coverage", "no"))
-	clients, err := conn.Open(conn.Config{URL: topology.URL()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := clients.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	clients := conntest.Open(t, conn.Config{URL: topology.URL()})
 	// Two clusters on the server of the list, and two on another one.
 	listServer := topology.Owner(key.Clusters)
 	var near, far []key.Cluster

@@ -33,17 +33,7 @@ type rig struct {
 
 func newRig(t *testing.T, opts ...redistest.Option) *rig {
 	t.Helper()
-	s := redistest.Start(t, opts...)
-	clients, err := conn.Open(conn.Config{URL: s.URL()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := clients.Close(); err != nil {
-			t.Errorf("close: %v", err)
-		}
-	})
-	return &rig{t: t, server: s, admin: s.Client(t), clients: clients, reader: snapshot.NewReader(clients, snapshot.ReaderConfig{})}
+	return newRigOn(t, redistest.Start(t, opts...))
 }
 
 func (r *rig) writer(change func(*snapshot.WriterConfig)) *snapshot.Writer {
