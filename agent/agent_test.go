@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/atlhyper/observe/agent/clickhouse"
 	"github.com/atlhyper/observe/redis/bus"
 	"github.com/atlhyper/observe/redis/conn"
+	"github.com/atlhyper/observe/redis/conn/conntest"
 	"github.com/atlhyper/observe/redis/key"
 	"github.com/atlhyper/observe/redis/redistest"
 	"github.com/atlhyper/observe/redis/snapshot"
@@ -36,35 +38,48 @@ func config(redis string) agent.Config {
 	}
 }
 
+// start runs an agent until the test ends, or until stop is called.
+func start(t *testing.T, cfg agent.Config) (stop func()) {
+	t.Helper()
+	a, err := agent.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(ctx) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Run of %s: %v", cfg.Instance, err)
+		}
+	})
+	t.Cleanup(stop)
+	return stop
+}
+
+// startMeasured is start of an agent whose metrics are at the URL.
+func startMeasured(t *testing.T, cfg agent.Config) (metrics string, stop func()) {
+	t.Helper()
+	listens := make(chan net.Addr, 1)
+	cfg.MetricsListen, cfg.OnMetricsListen = "127.0.0.1:0", func(a net.Addr) { listens <- a }
+	stop = start(t, cfg)
+	return "http://" + (<-listens).String() + "/metrics", stop
+}
+
 // An agent without Redis and without ClickHouse goes on; when Redis comes, masters
 // see it, read why its sections fail, and its commands are answered.
 func TestAgentWithoutAnything(t *testing.T) {
 	server := redistest.Start(t)
 	server.Stop()
-	cfg, listens := config(server.URL()), make(chan net.Addr, 1)
-	cfg.MetricsListen, cfg.OnMetricsListen = "127.0.0.1:0", func(a net.Addr) { listens <- a }
-	a, err := agent.New(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- a.Run(ctx) }()
+	metrics, stop := startMeasured(t, config(server.URL()))
 	server.Restart()
-	metrics := "http://" + (<-listens).String() + "/metrics"
 
-	clients, err := conn.Open(conn.Config{URL: server.URL()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := clients.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	clients := conntest.Open(t, conn.Config{URL: server.URL()})
 	reader := snapshot.NewReader(clients, snapshot.ReaderConfig{})
 	var info snapshot.ClusterInfo
 	redistest.Eventually(t, "the agent publishes why its nine sections fail", func() bool {
+		var err error
 		info, err = reader.Cluster(t.Context(), cluster)
 		return err == nil && len(info.Sections) == 9 && len(info.Agents) == 1
 	})
@@ -82,9 +97,6 @@ func TestAgentWithoutAnything(t *testing.T) {
 	checkMetrics(t, metrics, "atlhyper_agent_commands_total{outcome=\"answered\"} 1", "atlhyper_agent_slots 16", "atlhyper_agent_standby 0")
 
 	stop()
-	if err := <-ended; err != nil {
-		t.Errorf("Run: %v", err)
-	}
 	if info, err := reader.Cluster(t.Context(), cluster); err != nil || info.Status != snapshot.Offline {
 		t.Errorf("after the end the cluster is %v, %v; want offline at once", info.Status, err)
 	}
@@ -138,33 +150,10 @@ func TestConfigNamesTheField(t *testing.T) {
 // Two agents that are told the same name share no claimed list and no lease.
 func TestTwoAgentsOfOneName(t *testing.T) {
 	server := redistest.Start(t)
-	clients, err := conn.Open(conn.Config{URL: server.URL()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := clients.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	ctx, stop := context.WithCancel(context.Background())
-	ended := make(chan error, 2)
+	reader := snapshot.NewReader(conntest.Open(t, conn.Config{URL: server.URL()}), snapshot.ReaderConfig{})
 	for range 2 {
-		a, err := agent.New(config(server.URL()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		go func() { ended <- a.Run(ctx) }()
+		start(t, config(server.URL()))
 	}
-	t.Cleanup(func() {
-		stop()
-		for range 2 {
-			if err := <-ended; err != nil {
-				t.Errorf("Run: %v", err)
-			}
-		}
-	})
-	reader := snapshot.NewReader(clients, snapshot.ReaderConfig{})
 	redistest.Eventually(t, "both are seen", func() bool {
 		info, err := reader.Cluster(t.Context(), cluster)
 		if err != nil || len(info.Agents) != 2 {
@@ -179,9 +168,8 @@ func TestTwoAgentsOfOneName(t *testing.T) {
 	})
 }
 
-// checkMetrics reads /metrics, which must say what Prometheus's linter likes, and
-// the lines.
-func checkMetrics(t *testing.T, url string, lines ...string) {
+// scrape returns what /metrics says.
+func scrape(t *testing.T, url string) []byte {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 	if err != nil {
@@ -197,6 +185,14 @@ func checkMetrics(t *testing.T, url string, lines ...string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return text
+}
+
+// checkMetrics reads /metrics, which must say what Prometheus's linter likes, and
+// the lines.
+func checkMetrics(t *testing.T, url string, lines ...string) {
+	t.Helper()
+	text := scrape(t, url)
 	problems, err := promlint.New(bytes.NewReader(text)).Lint()
 	if err != nil || len(problems) > 0 {
 		t.Errorf("%v, %v", problems, err)

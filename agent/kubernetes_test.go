@@ -5,9 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -24,6 +21,7 @@ import (
 	"github.com/atlhyper/observe/agent/kube"
 	"github.com/atlhyper/observe/agent/worker"
 	"github.com/atlhyper/observe/redis/conn"
+	"github.com/atlhyper/observe/redis/conn/conntest"
 	"github.com/atlhyper/observe/redis/redistest"
 	"github.com/atlhyper/observe/redis/snapshot"
 	"github.com/atlhyper/observe/shared/codec"
@@ -118,34 +116,10 @@ type running struct {
 func run(t *testing.T, change func(*agent.Config)) *running {
 	t.Helper()
 	r := &running{server: redistest.Start(t)}
-	cfg, listens := config(r.server.URL()), make(chan net.Addr, 1)
-	cfg.MetricsListen, cfg.OnMetricsListen = "127.0.0.1:0", func(a net.Addr) { listens <- a }
+	cfg := config(r.server.URL())
 	change(&cfg)
-	a, err := agent.New(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- a.Run(ctx) }()
-	r.stop = sync.OnceFunc(func() {
-		stop()
-		if err := <-ended; err != nil {
-			t.Errorf("Run: %v", err)
-		}
-	})
-	t.Cleanup(r.stop)
-	r.metrics = "http://" + (<-listens).String() + "/metrics"
-	clients, err := conn.Open(conn.Config{URL: r.server.URL()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := clients.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	r.reader = snapshot.NewReader(clients, snapshot.ReaderConfig{})
+	r.metrics, r.stop = startMeasured(t, cfg)
+	r.reader = snapshot.NewReader(conntest.Open(t, conn.Config{URL: r.server.URL()}), snapshot.ReaderConfig{})
 	return r
 }
 
@@ -166,21 +140,7 @@ func (r *running) text(t *testing.T, name model.Section) string {
 // metric is a number of /metrics.
 func (r *running) metric(t *testing.T, name string) int {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.metrics, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err := client.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	found := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(name) + ` (\S+)$`).FindSubmatch(body)
+	found := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(name) + ` (\S+)$`).FindSubmatch(scrape(t, r.metrics))
 	if found == nil {
 		t.Fatalf("no metric %s", name)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/atlhyper/observe/agent/worker"
 	"github.com/atlhyper/observe/loadtest/kubesim"
 	"github.com/atlhyper/observe/redis/conn"
+	"github.com/atlhyper/observe/redis/conn/conntest"
 	"github.com/atlhyper/observe/redis/redistest"
 	"github.com/atlhyper/observe/redis/snapshot"
 	"github.com/atlhyper/observe/shared/codec"
@@ -121,20 +122,7 @@ func joinBy(t *testing.T, server *redistest.Server, name string, elect func(stri
 	cfg := config(server.URL())
 	// Far longer than the test: nobody takes over because the other one is silent.
 	cfg.Instance, cfg.Source, cfg.Interval, cfg.Elect = name, m.named, 30*time.Minute, elect
-	a, err := agent.New(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- a.Run(ctx) }()
-	m.end = sync.OnceFunc(func() {
-		stop()
-		if err := <-ended; err != nil {
-			t.Errorf("Run of %s: %v", name, err)
-		}
-	})
-	t.Cleanup(m.end)
+	m.end = start(t, cfg)
 	return m
 }
 
@@ -142,15 +130,7 @@ func joinBy(t *testing.T, server *redistest.Server, name string, elect func(stri
 // commands, and goes on at once when the first one stands by or leaves.
 func TestTheLeaderPublishes(t *testing.T) {
 	server := redistest.Start(t)
-	clients, err := conn.Open(conn.Config{URL: server.URL()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := clients.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	clients := conntest.Open(t, conn.Config{URL: server.URL()})
 	reader := snapshot.NewReader(clients, snapshot.ReaderConfig{})
 	publishes := func(name string) {
 		t.Helper()
@@ -213,16 +193,7 @@ func TestTheLeaderPublishes(t *testing.T) {
 // An agent that is to make way while Redis is away does so when it is back.
 func TestMakingWayWithoutRedis(t *testing.T) {
 	server := redistest.Start(t)
-	clients, err := conn.Open(conn.Config{URL: server.URL()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := clients.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	reader := snapshot.NewReader(clients, snapshot.ReaderConfig{})
+	reader := snapshot.NewReader(conntest.Open(t, conn.Config{URL: server.URL()}), snapshot.ReaderConfig{})
 	held := func(by bool) func() bool {
 		return func() bool {
 			info, err := reader.Cluster(t.Context(), cluster)
@@ -277,16 +248,7 @@ func TestAgentsShareALease(t *testing.T) {
 			return election, err
 		})
 	}
-	clients, err := conn.Open(conn.Config{URL: server.URL()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := clients.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	reader := snapshot.NewReader(clients, snapshot.ReaderConfig{})
+	reader := snapshot.NewReader(conntest.Open(t, conn.Config{URL: server.URL()}), snapshot.ReaderConfig{})
 	publishes := func(name string) func() bool {
 		return func() bool {
 			info, err := reader.Cluster(t.Context(), cluster)
