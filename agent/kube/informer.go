@@ -6,15 +6,19 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"reflect"
 	"runtime/debug"
 	"sync/atomic"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
 )
@@ -83,19 +87,39 @@ func (inf *informer) observed(lw *cache.ListWatch) *cache.ListWatch {
 			return list, err
 		},
 		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
-			switch {
-			case options.SendInitialEvents != nil: // it is a list
+			if options.SendInitialEvents != nil {
 				options.ResourceVersion = newest(options.ResourceVersion)
-			case options.ResourceVersion != "":
+				return inf.stream(ctx, lw, options)
+			}
+			if options.ResourceVersion != "" {
 				if err := inf.doubt(ctx, options.ResourceVersion); err != nil {
 					return nil, err
 				}
 			}
-			w, err := lw.WatchWithContext(ctx, options)
-			inf.health.note(ctx, err)
-			return w, err
+			return inf.watch(ctx, lw, options)
 		},
 	}
+}
+
+func (inf *informer) watch(ctx context.Context, lw *cache.ListWatch, options metav1.ListOptions) (watch.Interface, error) {
+	w, err := lw.WatchWithContext(ctx, options)
+	inf.health.note(ctx, err)
+	return w, err
+}
+
+// stream opens a watch that begins with a list. It asks again as long as client-go
+// would, after the same waits, which client-go does not end with ctx here: Run would go
+// on for up to a minute.
+func (inf *informer) stream(ctx context.Context, lw *cache.ListWatch, options metav1.ListOptions) (w watch.Interface, err error) {
+	waits := wait.Backoff{Duration: 800 * time.Millisecond, Factor: 2, Jitter: 1, Steps: math.MaxInt, Cap: 30 * time.Second}
+	ended := waits.DelayFunc().Until(ctx, true, true, func(ctx context.Context) (bool, error) {
+		w, err = inf.watch(ctx, lw, options)
+		return !utilnet.IsConnectionRefused(err) && !apierrors.IsTooManyRequests(err), nil
+	})
+	if ended != nil {
+		return nil, ended
+	}
+	return w, err
 }
 
 // newest asks for what there is now instead of what is at least as new as the version,
