@@ -40,7 +40,9 @@ func (c *Cluster) NodeNames() (map[string]string, error) {
 func nodeNames(nodes *informer) *section {
 	return &section{
 		inputs: []*informer{nodes}, needed: 1,
-		build: func(time.Time) (any, time.Time) { return namesOf(list[model.KubeNode](nodes.items())), time.Time{} },
+		build: func(time.Time, []reading) (any, time.Time) {
+			return namesOf(list[model.KubeNode](nodes.items())), time.Time{}
+		},
 	}
 }
 

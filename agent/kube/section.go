@@ -24,15 +24,21 @@ type Section struct {
 // section builds the value of one section from what informers hold.
 type section struct {
 	// inputs are the informers it is made of. Those after the first needed may be
-	// denied: build then does without.
+	// denied: build, which gets what was read of each, then does without.
 	inputs []*informer
 	needed int
-	build  func(now time.Time) (value any, until time.Time)
+	build  func(now time.Time, read []reading) (value any, until time.Time)
 
 	mu     sync.Mutex
-	seen   []uint64 // versions of inputs, and whether they fail
+	seen   []reading // of inputs, which latest was built from
 	until  time.Time
 	latest Section
+}
+
+// reading is what there is of an informer at one moment.
+type reading struct {
+	version uint64
+	denied  bool
 }
 
 // sections makes the sections from the informers, by resource.
@@ -44,7 +50,7 @@ func sections(of map[string]*informer) map[model.Section]*section {
 		}
 		out[inf.kind.section] = &section{
 			inputs: []*informer{inf}, needed: 1,
-			build: func(now time.Time) (any, time.Time) { return inf.kind.value(inf.items(), now) },
+			build: func(now time.Time, _ []reading) (any, time.Time) { return inf.kind.value(inf.items(), now) },
 		}
 	}
 	out[model.SectionKubeServices] = services(of["services"], of["endpointslices"])
@@ -77,22 +83,19 @@ func (c *Cluster) Section(name model.Section) (Section, error) {
 func (s *section) get(now time.Time) (Section, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// Before the build: what comes meanwhile is seen the next time.
-	seen := make([]uint64, 0, 2*len(s.inputs))
+	// Before the build, and only then: what comes meanwhile is seen the next time.
+	seen := make([]reading, len(s.inputs))
 	for i, inf := range s.inputs {
-		state := uint64(0)
-		if err := inf.check(); err != nil {
-			if i < s.needed || !inf.denied(err) {
-				return s.latest, err
-			}
-			state = 1
+		err := inf.check()
+		if err != nil && (i < s.needed || !inf.denied(err)) {
+			return s.latest, err
 		}
-		seen = append(seen, inf.version.Load(), state)
+		seen[i] = reading{version: inf.version.Load(), denied: err != nil}
 	}
 	if s.latest.Version > 0 && slices.Equal(seen, s.seen) && (s.until.IsZero() || now.Before(s.until)) {
 		return s.latest, nil
 	}
-	value, until := s.build(now)
+	value, until := s.build(now, seen)
 	s.seen, s.until = seen, until
 	if s.latest.Version == 0 || !reflect.DeepEqual(value, s.latest.Value) {
 		s.latest = Section{Value: value, Version: s.latest.Version + 1}

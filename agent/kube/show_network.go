@@ -57,9 +57,9 @@ func showEndpointSlice(s *discoveryv1.EndpointSlice) *endpoints {
 func services(of, slices *informer) *section {
 	return &section{
 		inputs: []*informer{of, slices}, needed: 1,
-		build: func(time.Time) (any, time.Time) {
+		build: func(_ time.Time, read []reading) (any, time.Time) {
 			list := list[model.KubeService](of.items())
-			if slices.check() != nil {
+			if read[1].denied {
 				return list, time.Time{}
 			}
 			return withEndpoints(list, slices.items()), time.Time{}

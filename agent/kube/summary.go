@@ -25,17 +25,17 @@ func summary(of map[string]*informer) *section {
 		s.inputs = append(s.inputs, of[p.resource])
 	}
 	s.inputs = append(s.inputs, of["events"])
-	s.build = func(now time.Time) (any, time.Time) {
+	s.build = func(now time.Time, read []reading) (any, time.Time) {
 		m := &model.KubeSummary{Unknown: []string{}}
-		for _, p := range parts {
-			if of[p.resource].check() != nil {
+		for i, p := range parts {
+			if read[i].denied {
 				m.Unknown = append(m.Unknown, p.resource)
 				continue
 			}
 			p.count(m, of[p.resource].items())
 		}
 		recent, until := of["events"].kind.value(of["events"].items(), now)
-		if list, ok := recent.([]*model.KubeEvent); ok && of["events"].check() == nil {
+		if list, ok := recent.([]*model.KubeEvent); ok && !read[len(parts)].denied {
 			warnings := int64(0)
 			for _, e := range list {
 				if e.Type == "Warning" {
