@@ -121,12 +121,7 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 
 	group, gctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return a.lead(gctx) })
-	if a.cfg.Kubernetes != nil {
-		group.Go(func() error {
-			a.cfg.Kubernetes.Run(gctx)
-			return nil
-		})
-	}
+	followed := a.follow(gctx) // masters and other agents do not wait for its end
 	group.Go(func() error {
 		// Nothing is claimed before the first beat: should this process die, others
 		// take back what it claimed only if they know of it.
@@ -153,6 +148,7 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 		a.cfg.Logger.WarnContext(leaving, "masters cannot be told that the agent leaves; they notice by its beat", "error", lerr)
 	}
 	endElection()
+	<-followed
 	a.cfg.Logger.InfoContext(leaving, "agent ended", "cluster", a.cfg.ClusterID, "instance", a.cfg.Instance)
 	return err
 }

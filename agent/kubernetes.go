@@ -49,6 +49,18 @@ func (c Config) follower(p collect.Publisher, metrics prometheus.Registerer) (*c
 	})
 }
 
+// follow follows Kubernetes, if it is read, until ctx is done; then ended is closed.
+func (a *Agent) follow(ctx context.Context) (ended <-chan struct{}) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if a.cfg.Kubernetes != nil {
+			a.cfg.Kubernetes.Run(ctx)
+		}
+	}()
+	return done
+}
+
 // askTimeout bounds one question for the cluster's id.
 const askTimeout = 10 * time.Second
 

@@ -33,7 +33,8 @@ import (
 type kubernetes struct {
 	changed chan struct{}
 	id      func() (string, error)
-	ended   bool // Run has returned
+	end     chan struct{} // closed when Run may return; nil: at once
+	ended   bool          // Run has returned
 
 	mu       sync.Mutex
 	sections map[model.Section]kube.Section
@@ -59,6 +60,9 @@ func (k *kubernetes) set(name model.Section, value any) {
 
 func (k *kubernetes) Run(ctx context.Context) {
 	<-ctx.Done()
+	if k.end != nil {
+		<-k.end
+	}
 	k.ended = true
 }
 
@@ -226,6 +230,49 @@ func TestKubernetesWithoutClickHouse(t *testing.T) {
 	r.stop()
 	if !k.ended {
 		t.Error("the agent ended and Kubernetes is still followed")
+	}
+}
+
+// Masters and the other agents hear of the end at once, however long it takes to follow
+// Kubernetes no more.
+func TestLeavingDoesNotWaitForKubernetes(t *testing.T) {
+	k, office := newKubernetes(model.SectionKubePods), newOffice(false)
+	k.end = make(chan struct{})
+	r := run(t, func(c *agent.Config) {
+		c.Kubernetes, c.Interval = k, 30*time.Minute // nothing of it expires meanwhile
+		c.Elect = func(string, string) (agent.Election, error) { return office, nil }
+	})
+	end := sync.OnceFunc(func() { close(k.end) })
+	t.Cleanup(end)
+	agents := func(n int) func() bool {
+		return func() bool {
+			info, err := r.reader.Cluster(t.Context(), cluster)
+			return err == nil && len(info.Agents) == n
+		}
+	}
+	redistest.Eventually(t, "it beats", agents(1))
+	redistest.Eventually(t, "it publishes", func() bool { return r.text(t, model.SectionKubePods) == `["k8s.pods"]` })
+
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		r.stop()
+	}()
+	redistest.Eventually(t, "it has left", agents(0))
+	for _, want := range []bool{true, false} {
+		if got := <-office.running; got != want {
+			t.Fatalf("it takes part in the election: %t", got)
+		}
+	}
+	select {
+	case <-ended:
+		t.Error("the agent ended and Kubernetes is still followed")
+	default:
+	}
+	end()
+	<-ended
+	if !k.ended {
+		t.Error("the agent ended before Kubernetes did")
 	}
 }
 
