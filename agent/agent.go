@@ -175,8 +175,10 @@ func (a *Agent) beat(ctx context.Context, leaving <-chan struct{}, first chan<- 
 	ticker := time.NewTicker(key.BeatInterval)
 	defer ticker.Stop()
 	state := snapshot.Beat{Version: a.cfg.Version, Slots: a.cfg.Slots, StartedAt: a.started}
+	var changed <-chan struct{}
 	for {
 		state.Busy = a.bus.Busy()
+		state.Leads, changed = a.election.Leads()
 		err := a.beatOnce(ctx, state)
 		a.beating.Note(ctx, err)
 		if err == nil && first != nil {
@@ -188,6 +190,7 @@ func (a *Agent) beat(ctx context.Context, leaving <-chan struct{}, first chan<- 
 			return
 		case <-leaving:
 			state.Leaving, leaving = true, nil
+		case <-changed: // the others wait for it
 		case <-ticker.C:
 		}
 	}

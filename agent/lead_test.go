@@ -28,13 +28,13 @@ import (
 // office is an Election that the test decides.
 type office struct {
 	mu      sync.Mutex
-	standby bool
+	leads   bool
 	changed chan struct{}
 	running chan bool // true when Run begins, false when it ends
 }
 
-func newOffice(standby bool) *office {
-	return &office{standby: standby, changed: make(chan struct{}), running: make(chan bool, 2)}
+func newOffice(leads bool) *office {
+	return &office{leads: leads, changed: make(chan struct{}), running: make(chan bool, 2)}
 }
 
 func (o *office) Run(ctx context.Context) {
@@ -43,16 +43,16 @@ func (o *office) Run(ctx context.Context) {
 	o.running <- false
 }
 
-func (o *office) Standby() (bool, <-chan struct{}) {
+func (o *office) Leads() (bool, <-chan struct{}) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.standby, o.changed
+	return o.leads, o.changed
 }
 
-func (o *office) set(standby bool) {
+func (o *office) set(leads bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.standby = standby
+	o.leads = leads
 	close(o.changed)
 	o.changed = make(chan struct{})
 }
@@ -100,10 +100,10 @@ type member struct {
 	end    func()
 }
 
-func join(t *testing.T, server *redistest.Server, name string, standby bool) *member {
+func join(t *testing.T, url, name string, leads bool) *member {
 	t.Helper()
-	office := newOffice(standby)
-	m := joinBy(t, server, name, func(of, instance string) (agent.Election, error) {
+	office := newOffice(leads)
+	m := joinBy(t, url, name, func(of, instance string) (agent.Election, error) {
 		if of != string(cluster) || len(instance) <= len(name) {
 			t.Errorf("an election of %q, %q; want the cluster and the full name", of, instance)
 		}
@@ -116,98 +116,140 @@ func join(t *testing.T, server *redistest.Server, name string, standby bool) *me
 	return m
 }
 
-func joinBy(t *testing.T, server *redistest.Server, name string, elect func(string, string) (agent.Election, error)) *member {
+func joinBy(t *testing.T, url, name string, elect func(string, string) (agent.Election, error)) *member {
 	t.Helper()
 	m := &member{named: &named{name: name, collecting: make(chan struct{}, 10_000), running: make(chan bool, 10_000)}}
-	cfg := config(server.URL())
-	// Far longer than the test: nobody takes over because the other one is silent.
-	cfg.Instance, cfg.Source, cfg.Interval, cfg.Elect = name, m.named, 30*time.Minute, elect
+	cfg := config(url)
+	cfg.Instance, cfg.Source, cfg.Interval, cfg.Elect = name, m.named, 3*time.Second, elect
 	m.end = start(t, cfg)
 	return m
 }
 
+// watcher reads what two agents do.
+type watcher struct {
+	*testing.T
+	*snapshot.Reader
+}
+
+func watch(t *testing.T, server *redistest.Server) watcher {
+	t.Helper()
+	return watcher{t, snapshot.NewReader(conntest.Open(t, conn.Config{URL: server.URL()}), snapshot.ReaderConfig{})}
+}
+
+// publishes waits until the section is that of the named agent.
+func (w watcher) publishes(name string) {
+	w.Helper()
+	want, err := codec.Encode(name)
+	if err != nil {
+		w.Fatal(err)
+	}
+	redistest.Eventually(w, name+" publishes", func() bool {
+		s, err := w.Section(w.Context(), cluster, "name")
+		return err == nil && string(s.Data) == string(want)
+	})
+}
+
+// beat waits until so many agents beat.
+func (w watcher) beat(n int) {
+	w.Helper()
+	redistest.Eventually(w, "all beat", func() bool {
+		info, err := w.Cluster(w.Context(), cluster)
+		return err == nil && len(info.Agents) == n
+	})
+}
+
+// held waits until somebody publishes, or nobody.
+func (w watcher) held(by bool) {
+	w.Helper()
+	redistest.Eventually(w, "the publisher's name is there, or not", func() bool {
+		info, err := w.Cluster(w.Context(), cluster)
+		return err == nil && (info.Publisher != "") == by
+	})
+}
+
+// ran waits until the collector began or ended.
+func (m *member) ran(t *testing.T, want ...bool) {
+	t.Helper()
+	for _, want := range want {
+		if got := <-m.running; got != want {
+			t.Fatalf("the collector of %s runs: %v", m.name, got)
+		}
+	}
+}
+
 // Of two agents the one that leads collects and publishes; the other beats and works
-// commands, and goes on at once when the first one stands by or leaves.
+// commands, and goes on when the first one leads no more.
 func TestTheLeaderPublishes(t *testing.T) {
 	server := redistest.Start(t)
-	clients := conntest.Open(t, conn.Config{URL: server.URL()})
-	reader := snapshot.NewReader(clients, snapshot.ReaderConfig{})
-	publishes := func(name string) {
-		t.Helper()
-		want, err := codec.Encode(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		redistest.Eventually(t, name+" publishes", func() bool {
-			s, err := reader.Section(t.Context(), cluster, "name")
-			return err == nil && string(s.Data) == string(want)
-		})
+	w := watch(t, server)
+	first := join(t, server.URL(), "first", true)
+	w.publishes("first")
+	w.beat(1)
+	second := join(t, server.URL(), "second", false)
+	w.beat(2)
+	if err := ask(t, conntest.Open(t, conn.Config{URL: server.URL()})); err != nil {
+		t.Errorf("a command while one stands by: %v", err)
 	}
-	beat := func(n int) {
-		t.Helper()
-		redistest.Eventually(t, "all beat", func() bool {
-			info, err := reader.Cluster(t.Context(), cluster)
-			return err == nil && len(info.Agents) == n
-		})
-	}
-
-	first := join(t, server, "first", false)
-	publishes("first")
-	second := join(t, server, "second", true)
-	beat(2)
 	if len(second.collecting) > 0 {
-		t.Error("one that stands by collects")
+		t.Error("one that is led collects")
 	}
 
-	// The Lease says that the first one makes way, before the second one hears of it.
-	first.office.set(true)
-	for _, want := range []bool{true, false} {
-		if got := <-first.running; got != want {
-			t.Fatalf("the collector of the first runs: %v", got)
-		}
-	}
-	redistest.Eventually(t, "it has made way", func() bool {
-		info, err := reader.Cluster(t.Context(), cluster)
-		return err == nil && info.Publisher == ""
-	})
-	publishes("first") // what it left stays
-	beat(2)
-	if err := ask(t, clients); err != nil {
-		t.Errorf("a command while both stand by: %v", err)
-	}
-	second.office.set(false)
-	publishes("second")
-
-	// The second one leaves: the first may publish before the Lease is free.
-	second.end()
+	// The Lease goes over to the second one. The first cannot renew it, and nobody tells
+	// it who leads now, but the beat of the other.
 	first.office.set(false)
-	publishes("first")
-	if !<-first.running {
-		t.Error("the first one's collector does not run again")
-	}
+	second.office.set(true)
+	first.ran(t, true, false)
+	w.publishes("second")
+
+	// The second one leaves, and nobody leads.
+	second.end()
+	w.publishes("first")
+	first.ran(t, true)
 	if got := <-second.office.running; got {
 		t.Error("the second one's election goes on without it")
 	}
 }
 
+// A leader that renews its Lease and is refused by Redis leads nobody: the other one
+// publishes until it is let in again.
+func TestALeaderThatIsCutOffFromRedis(t *testing.T) {
+	server := redistest.Start(t)
+	admin, w := server.Client(t), watch(t, server)
+	do := func(args ...any) {
+		t.Helper()
+		if err := admin.Do(t.Context(), args...).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	do("acl", "setuser", "first", "on", ">secret", "~*", "&*", "+@all")
+	first := join(t, "redis://first:secret@"+server.Addr()+"/0", "first", true)
+	w.publishes("first")
+	second := join(t, server.URL(), "second", false)
+	w.beat(2)
+	do("acl", "setuser", "first", "off")
+	do("client", "kill", "user", "first")
+	w.publishes("second")
+	if leads, _ := first.office.Leads(); !leads {
+		t.Error("the first one does not lead any more")
+	}
+	do("acl", "setuser", "first", "on")
+	second.ran(t, true, false)
+	w.publishes("first")
+}
+
 // An agent that is to make way while Redis is away does so when it is back.
 func TestMakingWayWithoutRedis(t *testing.T) {
 	server := redistest.Start(t)
-	reader := snapshot.NewReader(conntest.Open(t, conn.Config{URL: server.URL()}), snapshot.ReaderConfig{})
-	held := func(by bool) func() bool {
-		return func() bool {
-			info, err := reader.Cluster(t.Context(), cluster)
-			return err == nil && (info.Publisher != "") == by
-		}
-	}
-	m := join(t, server, "first", false)
-	redistest.Eventually(t, "it publishes", held(true))
+	w := watch(t, server)
+	first := join(t, server.URL(), "first", false)
+	w.held(true)
+	second := join(t, server.URL(), "second", true)
 	server.Freeze()
-	m.office.set(true)
-	<-m.running
-	<-m.running
 	server.Thaw()
-	redistest.Eventually(t, "it has made way", held(false))
+	first.ran(t, true, false)
+	w.publishes("second")
+	second.end()
+	w.publishes("first")
 }
 
 // The same with Leases of an API server, of two agents that differ in nothing: both
@@ -239,7 +281,7 @@ func TestAgentsShareALease(t *testing.T) {
 	var elections [2]agent.Election
 	var members [2]*member
 	for i := range members {
-		members[i] = joinBy(t, server, fmt.Sprintf("a%d", i), func(of, instance string) (agent.Election, error) {
+		members[i] = joinBy(t, server.URL(), fmt.Sprintf("a%d", i), func(of, instance string) (agent.Election, error) {
 			election, err := kube.NewElection(kube.ElectionConfig{
 				API: connection, Cluster: of, Instance: instance,
 				Term: time.Hour, Renew: time.Minute, Retry: 20 * time.Millisecond,
@@ -256,10 +298,10 @@ func TestAgentsShareALease(t *testing.T) {
 		}
 	}
 	leader := 0
-	redistest.Eventually(t, "one stands by", func() bool {
-		first, _ := elections[0].Standby()
-		second, _ := elections[1].Standby()
-		if first {
+	redistest.Eventually(t, "one leads", func() bool {
+		first, _ := elections[0].Leads()
+		second, _ := elections[1].Leads()
+		if second {
 			leader = 1
 		}
 		return first != second

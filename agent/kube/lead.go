@@ -72,9 +72,9 @@ func (c ElectionConfig) withDefaults() (ElectionConfig, error) {
 }
 
 // Election is one agent's part in choosing the one that collects and publishes, among
-// those that run for a cluster: the holder of a Lease. It says only who need not work.
-// Where the Lease is of no use, forbidden or out of reach, nobody stands by, and
-// Redis alone decides whose publishes it takes.
+// those that run for a cluster: the holder of a Lease. It only tells who leads. Where
+// the Lease is of no use, forbidden or out of reach, nobody does, and Redis alone
+// decides whose publishes it takes.
 type Election struct {
 	cfg      ElectionConfig
 	http     *http.Client
@@ -82,13 +82,10 @@ type Election struct {
 	elector  *leaderelection.LeaderElector
 
 	mu      sync.Mutex
-	holder  string    // of the Lease, as it was seen last
-	record  string    // what the Lease held then
-	since   time.Time // when that had changed at the earliest
-	looked  time.Time // when it was seen last
-	standby bool
-	changed chan struct{} // closed when standby changes
-	expiry  *time.Timer   // of the holder's term
+	until   time.Time // end of this agent's term; zero when it holds no Lease
+	leads   bool
+	changed chan struct{} // closed when leads changes
+	expiry  *time.Timer   // of the term
 	failing bool          // the Lease is of no use
 }
 
@@ -110,7 +107,7 @@ func NewElection(cfg ElectionConfig) (*Election, error) {
 		return nil, fmt.Errorf("kube: election: %w", err)
 	}
 	e := &Election{cfg: cfg, http: httpClient, identity: cfg.Cluster + "/" + cfg.Instance, changed: make(chan struct{})}
-	e.expiry = time.AfterFunc(cfg.Term, e.judge)
+	e.expiry = time.AfterFunc(cfg.Term, e.expire)
 	e.expiry.Stop()
 	e.elector, err = leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
 		Lock: &watchedLock{election: e, Interface: &resourcelock.LeaseLock{
@@ -139,60 +136,45 @@ func (e *Election) Run(ctx context.Context) {
 	}
 }
 
-// Standby tells whether another agent of the cluster leads, for all that is known: it
-// holds the Lease, and this agent saw that renewed less than a term ago. The channel
-// is closed when that changes.
-func (e *Election) Standby() (bool, <-chan struct{}) {
+// Leads tells whether this agent leads: it holds the Lease, and began to renew it less
+// than a term ago, so that no other agent can have taken it. The channel is closed when
+// that changes.
+func (e *Election) Leads() (bool, <-chan struct{}) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.standby, e.changed
+	e.judgeLocked() // the process may have stood still
+	return e.leads, e.changed
 }
 
-// saw notes what the Lease holds. A change was made after the look before, and counts
-// from then on: the holder's clock may be wrong, and its term must not end late. That
-// tells nothing of what is seen first, a Lease that may be long dead; so its own word
-// counts, as Redis refuses who is wrong about it.
-func (e *Election) saw(holder, record string, renewed time.Time) {
+// holds notes that this agent took or renewed the Lease, by a request made then.
+func (e *Election) holds(since time.Time) { e.judge(since.Add(e.cfg.Term)) }
+
+// lost notes that it does not hold the Lease.
+func (e *Election) lost() { e.judge(time.Time{}) }
+
+func (e *Election) judge(until time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	now := time.Now()
-	if holder != e.holder || record != e.record {
-		since := e.looked
-		if since.IsZero() {
-			since = renewed
-		} else if longest := e.longestWait(); now.Sub(since) > longest {
-			since = now.Add(-longest) // looks in between failed
-		}
-		if since.After(now) {
-			since = now
-		}
-		e.holder, e.record, e.since = holder, record, since
-	}
-	e.looked = now
+	e.until = until
 	e.judgeLocked()
 }
 
-// longestWait is between two looks at the Lease of another agent.
-func (e *Election) longestWait() time.Duration {
-	return time.Duration(float64(e.cfg.Retry) * (1 + leaderelection.JitterFactor))
-}
-
-func (e *Election) judge() {
+// expire ends the term, unless it was prolonged meanwhile.
+func (e *Election) expire() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.judgeLocked()
 }
 
 func (e *Election) judgeLocked() {
-	left := e.cfg.Term - time.Since(e.since)
-	by := e.holder != e.identity && e.ours(e.holder) && left > 0
-	if by {
+	left := time.Until(e.until)
+	if left > 0 {
 		e.expiry.Reset(left)
 	} else {
 		e.expiry.Stop()
 	}
-	if by != e.standby {
-		e.standby = by
+	if leads := left > 0; leads != e.leads {
+		e.leads = leads
 		close(e.changed)
 		e.changed = make(chan struct{})
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -29,7 +30,9 @@ func (l *watchedLock) Get(ctx context.Context) (*resourcelock.LeaderElectionReco
 	case err != nil:
 		l.election.note(ctx, err)
 	default:
-		l.election.saw(record.HolderIdentity, string(raw), record.RenewTime.Time)
+		if record.HolderIdentity != l.election.identity {
+			l.election.lost()
+		}
 		if holder := record.HolderIdentity; holder != "" && !l.election.ours(holder) {
 			l.election.note(ctx, fmt.Errorf("%s holds it, which is no agent of %s", holder, l.election.cfg.Cluster))
 		} else {
@@ -52,13 +55,18 @@ func (l *watchedLock) Update(ctx context.Context, record resourcelock.LeaderElec
 func (l *watchedLock) write(ctx context.Context, record resourcelock.LeaderElectionRecord, do func(context.Context, resourcelock.LeaderElectionRecord) error) error {
 	rctx, cancel := l.bound(ctx)
 	defer cancel()
+	began := time.Now()
 	err := do(rctx, record)
 	switch {
 	case apierrors.IsConflict(err), apierrors.IsAlreadyExists(err): // another agent was faster
 	case err != nil:
 		l.election.note(ctx, err)
 	default:
-		l.election.saw(record.HolderIdentity, "", record.RenewTime.Time)
+		if record.HolderIdentity == l.election.identity {
+			l.election.holds(began)
+		} else { // it was released
+			l.election.lost()
+		}
 		l.election.note(ctx, nil)
 	}
 	return err

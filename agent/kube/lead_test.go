@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
-	coordinationv1 "k8s.io/api/coordination/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/client-go/kubernetes"
@@ -50,9 +49,9 @@ type candidate struct {
 	leave func() // ends it, and waits for that
 }
 
-func (c *candidate) standsBy() bool {
-	by, _ := c.Standby()
-	return by
+func (c *candidate) isLeader() bool {
+	leads, _ := c.Leads()
+	return leads
 }
 
 // campaign runs a candidate until the test ends. Its terms never end by themselves.
@@ -114,10 +113,10 @@ func TestOneAgentLeads(t *testing.T) {
 	}
 	for len(candidates) > 0 {
 		var first string
-		eventually(t, "all but the leader stand by", func() bool {
+		eventually(t, "the leader leads, and nobody else", func() bool {
 			first = leader(t, client, ns)
 			for name, c := range candidates {
-				if c.standsBy() == (name == first) {
+				if c.isLeader() != (name == first) {
 					return false
 				}
 			}
@@ -132,27 +131,31 @@ func TestOneAgentLeads(t *testing.T) {
 	}
 }
 
-func TestStandbyTellsWhenItChanges(t *testing.T) {
+func TestLeadsTellsWhenItChanges(t *testing.T) {
 	client := admin(t)
 	ns := newNamespace(t, client)
 	a := campaign(t, server.Admin(), ns, "a")
-	eventually(t, "a leads", func() bool { return leader(t, client, ns) == "c1/a" })
+	eventually(t, "a leads", a.isLeader)
 	b := campaign(t, server.Admin(), ns, "b")
-	told := func(want bool) {
+	told := func(c *candidate, want bool) {
+		t.Helper()
 		limit := time.NewTimer(4 * time.Minute)
 		defer limit.Stop()
-		for by, changed := b.Standby(); by != want; by, changed = b.Standby() {
+		for leads, changed := c.Leads(); leads != want; leads, changed = c.Leads() {
 			select {
 			case <-changed:
 			case <-limit.C:
-				t.Fatalf("b was not told that standby is %v", want)
+				t.Fatalf("it was not told that it leads: %v", want)
 			}
 		}
 	}
-	told(true)
+	told(b, false)
 	a.leave()
-	told(false)
-	eventually(t, "b leads", func() bool { return leader(t, client, ns) == "c1/b" })
+	told(a, false)
+	told(b, true)
+	if now := leader(t, client, ns); now != "c1/b" {
+		t.Errorf("%q holds the Lease", now)
+	}
 }
 
 // pair is two candidates of terms that end while a test waits, each with a way of its
@@ -173,16 +176,16 @@ func newPair(t *testing.T, namespace string) *pair {
 	return p
 }
 
-// leading waits until one leads and the other stands by, and returns which.
+// leading waits until one leads, and returns which.
 func (p *pair) leading(t *testing.T) int {
 	t.Helper()
 	first := 0
-	eventually(t, "one leads and the other stands by", func() bool {
-		by := p.candidates[0].standsBy()
-		if by {
+	eventually(t, "one of two leads", func() bool {
+		second := p.candidates[1].isLeader()
+		if second {
 			first = 1
 		}
-		return by != p.candidates[1].standsBy()
+		return second != p.candidates[0].isLeader()
 	})
 	return first
 }
@@ -197,16 +200,16 @@ func TestALeaderThatIsNotHeardOf(t *testing.T) {
 	a, b := p.candidates[first], p.candidates[1-first]
 
 	p.ways[first].Hold()
-	eventually(t, "the other leads", func() bool { return leader(t, client, ns) == b.identity && !b.standsBy() })
-	eventually(t, "the first says why it does not", func() bool { return a.log.count(useless) > 0 && !a.standsBy() })
+	eventually(t, "the other leads", func() bool { return leader(t, client, ns) == b.identity && b.isLeader() })
+	eventually(t, "the first says why it does not", func() bool { return a.log.count(useless) > 0 && !a.isLeader() })
 
 	p.ways[first].Release()
-	eventually(t, "the first stands by", func() bool { return a.standsBy() && !b.standsBy() })
 	eventually(t, "the first says that all is well", func() bool { return a.log.count("the agents' Lease is of use") > 0 })
+	p.leading(t)
 }
 
-// While the API server is away, or takes requests and answers none, nobody stands by:
-// Redis decides alone.
+// While the API server is away, or takes requests and answers none, nobody leads: Redis
+// decides alone.
 func TestElectionWithoutTheAPIServer(t *testing.T) {
 	client := admin(t)
 	for name, away := range map[string]func(*testing.T, *pair) (back func()){
@@ -230,7 +233,7 @@ func TestElectionWithoutTheAPIServer(t *testing.T) {
 			p.leading(t)
 			back := away(t, p)
 			for _, c := range p.candidates {
-				eventually(t, "it says why it does not stand by", func() bool { return c.log.count(useless) > 0 && !c.standsBy() })
+				eventually(t, "it says why it does not lead", func() bool { return c.log.count(useless) > 0 && !c.isLeader() })
 			}
 			back()
 			p.leading(t)
@@ -253,8 +256,8 @@ func TestALeaseThatIsOfNoUse(t *testing.T) {
 			eventually(t, "a leads", func() bool { return leader(t, client, ns) == "c1/a" })
 			b := campaign(t, c.api(ns), ns, "b", func(cfg *ElectionConfig) { cfg.Cluster = "c2" })
 			eventually(t, "it is said", func() bool { return b.log.count(useless) > 0 })
-			if b.standsBy() {
-				t.Error("b stands by")
+			if b.isLeader() {
+				t.Error("b leads")
 			}
 			if b.log.count(useless) != 1 || b.log.count(c.says) != 1 {
 				t.Errorf("the log does not say once that %q:\n%s", c.says, b.log.text.String())
@@ -267,63 +270,39 @@ func TestALeaseThatIsOfNoUse(t *testing.T) {
 	})
 }
 
-// What is left of an agent that was killed long ago holds nobody back.
-func TestALeaseOfTheDead(t *testing.T) {
-	client := admin(t)
-	ns := newNamespace(t, client)
-	ago := metav1.NewMicroTime(time.Now().Add(-24 * time.Hour))
-	_, err := client.CoordinationV1().Leases(ns).Create(t.Context(), &coordinationv1.Lease{
-		ObjectMeta: metav1.ObjectMeta{Name: DefaultLease},
-		Spec:       coordinationv1.LeaseSpec{HolderIdentity: new("c1/dead"), LeaseDurationSeconds: new(int32(3600)), AcquireTime: &ago, RenewTime: &ago},
-	}, metav1.CreateOptions{})
+// A term ends as long after the request that began it, whatever came of later ones, and
+// whenever that is noticed.
+func TestATermEnds(t *testing.T) {
+	t.Parallel()
+	e, err := NewElection(ElectionConfig{API: &rest.Config{Host: "http://127.0.0.1:1"}, Cluster: "c1", Instance: "a"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := campaign(t, server.Admin(), ns, "a")
-	eventually(t, "it is seen", func() bool {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		return c.holder == "c1/dead"
-	})
-	if c.standsBy() {
-		t.Error("it stands by for the dead")
+	defer e.expiry.Stop()
+	leads := func(want bool, when string) {
+		t.Helper()
+		if got, _ := e.Leads(); got != want {
+			t.Errorf("%s: it leads: %v", when, got)
+		}
 	}
-}
-
-// A term begins at the look before the one that sees the Lease changed: the change
-// may have come right after it.
-func TestWhenATermBegins(t *testing.T) {
-	t.Parallel()
-	longest := 2 * time.Second * 22 / 10
-	for name, c := range map[string]struct {
-		looked, renewed time.Duration // before now; no look is 0
-		want            time.Duration
-	}{
-		"soon after a look":              {looked: time.Second, want: time.Second},
-		"after looks that failed":        {looked: time.Hour, want: longest},
-		"at the first look":              {renewed: time.Second, want: time.Second},
-		"at the first look at a dead":    {renewed: time.Hour, want: time.Hour},
-		"when the holder's clock is off": {looked: time.Second, renewed: time.Hour, want: time.Second},
-		"when it is ahead":               {renewed: -time.Hour, want: 0},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			e, err := NewElection(ElectionConfig{API: &rest.Config{Host: "http://127.0.0.1:1"}, Cluster: "c1", Instance: "a"})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer e.expiry.Stop()
-			before := time.Now()
-			if c.looked > 0 {
-				e.looked = before.Add(-c.looked)
-			}
-			e.saw("c1/b", "record", before.Add(-c.renewed))
-			after := time.Now()
-			if e.since.Before(before.Add(-c.want)) || e.since.After(after.Add(-c.want)) {
-				t.Errorf("it began %s ago, want %s", after.Sub(e.since), c.want)
-			}
-		})
+	leads(false, "before it began")
+	e.holds(time.Now().Add(-DefaultTerm))
+	leads(false, "renewed by a request that took a term")
+	e.holds(time.Now())
+	leads(true, "renewed now")
+	_, changed := e.Leads()
+	e.mu.Lock()
+	e.until = time.Now() // as if the process had stood still
+	e.mu.Unlock()
+	leads(false, "after its term")
+	select {
+	case <-changed:
+	default:
+		t.Error("the end is not told")
 	}
+	e.holds(time.Now())
+	e.lost()
+	leads(false, "when another one holds the Lease")
 }
 
 func TestElectionConfig(t *testing.T) {
@@ -331,8 +310,8 @@ func TestElectionConfig(t *testing.T) {
 	valid := ElectionConfig{API: &rest.Config{Host: "http://127.0.0.1:1"}, Cluster: "c1", Instance: "a"}
 	if e, err := NewElection(valid); err != nil {
 		t.Error(err)
-	} else if by, _ := e.Standby(); by {
-		t.Error("it stands by before it runs")
+	} else if leads, _ := e.Leads(); leads {
+		t.Error("it leads before it runs")
 	}
 	for name, c := range map[string]struct {
 		change func(*ElectionConfig)

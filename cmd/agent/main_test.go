@@ -126,8 +126,8 @@ func TestKubernetes(t *testing.T) {
 		}
 		if election, err := cfg.Elect("c1", "a1"); err != nil {
 			t.Errorf("%q: %v", args, err)
-		} else if by, _ := election.Standby(); by {
-			t.Errorf("%q: it stands by for nobody", args)
+		} else if leads, _ := election.Leads(); leads {
+			t.Errorf("%q: it leads before it runs", args)
 		}
 	}
 }

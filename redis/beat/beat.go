@@ -35,6 +35,9 @@ type Beat struct {
 	Interval time.Duration
 	// Leaving says that it takes no more commands and finishes those it has.
 	Leaving bool
+	// Leads says that it was elected to publish, by who knows more than Redis: the others
+	// need not collect.
+	Leads bool
 }
 
 // body is Beat on the wire.
@@ -45,6 +48,7 @@ type body struct {
 	StartedAt   int64  `json:"startedAt"`   // ms
 	PublishedAt int64  `json:"publishedAt"` // ms, 0 for none
 	Interval    int64  `json:"interval"`    // ms
+	Leads       bool   `json:"leads,omitempty"`
 }
 
 // The states.
@@ -101,6 +105,7 @@ func (b Beat) Args() (state string, encoded []byte, err error) {
 	encoded, err = codec.Encode(body{
 		Version: b.Version, Slots: int64(b.Slots), Busy: int64(b.Busy),
 		StartedAt: milli(b.StartedAt), PublishedAt: milli(b.PublishedAt), Interval: b.Interval.Milliseconds(),
+		Leads: b.Leads,
 	})
 	if err != nil {
 		return "", nil, fmt.Errorf("beat: %w", err)
@@ -154,7 +159,7 @@ func Decode(value string) (Beat, time.Time, error) {
 	return Beat{
 		Version: b.Version, Slots: int(b.Slots), Busy: int(b.Busy),
 		StartedAt: fromMilli(b.StartedAt), PublishedAt: fromMilli(b.PublishedAt),
-		Interval: time.Duration(b.Interval) * time.Millisecond, Leaving: state == leaving,
+		Interval: time.Duration(b.Interval) * time.Millisecond, Leaving: state == leaving, Leads: b.Leads,
 	}, fromMilli(int64(at)), nil
 }
 

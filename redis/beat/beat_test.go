@@ -19,7 +19,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func sample() beat.Beat {
 	return beat.Beat{
 		Version: "v1.2.3", Slots: 16, Busy: 3, StartedAt: time.UnixMilli(1_700_000_000_123).UTC(),
-		PublishedAt: time.UnixMilli(1_700_000_010_456).UTC(), Interval: 10 * time.Second,
+		PublishedAt: time.UnixMilli(1_700_000_010_456).UTC(), Interval: 10 * time.Second, Leads: true,
 	}
 }
 

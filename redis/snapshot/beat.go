@@ -103,6 +103,26 @@ func (w *Writer) sendBeat(ctx context.Context, args ...any) (string, error) {
 	return digest, nil
 }
 
+// Led tells whether another agent of the cluster lives that leads, as its last beat says
+// and as Redis's clock has it. The error is a *fault.Error with store_unavailable.
+func (w *Writer) Led(ctx context.Context) (bool, error) {
+	beats, err := w.clients.Normal.HGetAll(ctx, w.cfg.Cluster.Agents()).Result()
+	if err := conn.Unavailable(err); err != nil {
+		return false, fmt.Errorf("look for a leader: %w", err)
+	}
+	now := w.clients.Clock(w.cfg.Cluster).Now()
+	for instance, value := range beats {
+		if instance == w.cfg.Instance {
+			continue
+		}
+		// Of one that cannot be read, nobody knows that it leads.
+		if b, at, err := beat.Decode(value); err == nil && b.Leads && !b.Leaving && isLive(at, now) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
 // leaveLua takes the agent off the list, unless it leaves commands behind: then its
 // beat must run out, so that another agent takes them back.
 //

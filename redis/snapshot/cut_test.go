@@ -11,6 +11,7 @@ import (
 	"github.com/atlhyper/observe/redis/conn/conntest"
 	"github.com/atlhyper/observe/redis/internal/cut"
 	"github.com/atlhyper/observe/redis/key"
+	"github.com/atlhyper/observe/redis/redistest"
 	"github.com/atlhyper/observe/redis/snapshot"
 	"github.com/atlhyper/observe/shared/codec"
 	"github.com/atlhyper/observe/shared/model"
@@ -82,8 +83,11 @@ func TestPublishCutAtAnyByte(t *testing.T) {
 			t.Fatalf("after %d bytes (%v) Redis holds neither the old nor the new snapshot (-old +got)\n%s", n, err, cmp.Diff(wantOld, got))
 		}
 		link.Mend()
-		if n%97 == 0 || whole { // the same writer goes on
-			r.publish(w, updates(next)...)
+		if n%97 == 0 || whole { // the same writer goes on, once its pool has no cut connection any more
+			redistest.Eventually(t, "it publishes again", func() bool {
+				_, err := w.Publish(t.Context(), updates(next))
+				return err == nil
+			})
 			if diff := cmp.Diff(wantNext, r.content()); diff != "" {
 				t.Fatalf("after %d bytes and another publish (-want +got)\n%s", n, diff)
 			}

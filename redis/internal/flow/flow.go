@@ -185,7 +185,16 @@ func (f *flow) publishAgain(ctx context.Context) error {
 	return errors.Join(
 		f.Admin.HSet(ctx, f.Cluster.Meta(), key.MetaSchema, "0").Err(), f.publishAll(ctx), f.publishAll(ctx),
 		f.Admin.Del(ctx, f.Cluster.Snapshot()).Err(), f.publishAll(ctx),
-		f.writer.Yield(ctx), f.publishAll(ctx), f.writer.Beat(ctx, snapshot.Beat{Slots: 2}))
+		f.writer.Yield(ctx), f.look(ctx), f.publishAll(ctx), f.writer.Beat(ctx, snapshot.Beat{Slots: 2}))
+}
+
+// look finds no leader.
+func (f *flow) look(ctx context.Context) error {
+	led, err := f.writer.Led(ctx)
+	if err == nil && led {
+		err = errors.New("somebody leads")
+	}
+	return err
 }
 
 // together is what both do while both run.
