@@ -147,3 +147,33 @@ atlhyper_agent_standby 1
 		t.Error(err)
 	}
 }
+
+// A leader counts while it lives and stays, and what cannot be read leads nobody.
+func TestLed(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	w := r.writer(nil)
+	led := func(want bool, when string) {
+		t.Helper()
+		if got, err := w.Led(t.Context()); got != want || err != nil {
+			t.Errorf("%s: led: %v, %v", when, got, err)
+		}
+	}
+	led(false, "by nobody")
+	r.putBeat(cluster, "a1", 0, beat.Beat{Leads: true})
+	led(false, "by itself")
+	r.putBeat(cluster, "a2", 0, beat.Beat{})
+	led(false, "by one that does not lead")
+	r.do(r.admin.HSet(t.Context(), cluster.Agents(), "a3", "\x83\xa2at"))
+	led(false, "by what is no beat")
+	r.putBeat(cluster, "a2", 0, beat.Beat{Leads: true, Leaving: true})
+	led(false, "by one that leaves")
+	r.putBeat(cluster, "a2", key.BeatExpiry+time.Minute, beat.Beat{Leads: true})
+	led(false, "by the dead")
+	r.putBeat(cluster, "a2", 0, beat.Beat{Leads: true})
+	led(true, "by a2")
+	r.server.Stop()
+	if _, err := w.Led(t.Context()); !fault.Is(err, fault.StoreUnavailable) {
+		t.Errorf("without Redis: %v", err)
+	}
+}
