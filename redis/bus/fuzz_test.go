@@ -28,8 +28,8 @@ func FuzzDecodeCommand(f *testing.F) {
 	seed(f, Command{V: 2, ID: "a1"})
 	f.Add([]byte(strings.Repeat("\x91", 100)))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		cmd, err := decodeCommand(data)
-		if cmd.ID != "" && validateID(cmd.ID) != nil {
+		cmd, err := DecodeCommand(data)
+		if cmd.ID != "" && ValidateID(cmd.ID) != nil {
 			t.Fatalf("a bad id came through: %q", cmd.ID)
 		}
 		if err != nil {

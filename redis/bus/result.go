@@ -48,7 +48,7 @@ func decodeResult(data string, ttl time.Duration, now time.Time) (r Reply, ok bo
 	if len(data) > MaxResultBytes {
 		return Reply{}, false
 	}
-	r, err := readReply([]byte(data))
+	r, err := DecodeReply([]byte(data))
 	if err != nil || r.Code != "" {
 		return Reply{}, false
 	}

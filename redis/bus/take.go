@@ -100,7 +100,7 @@ func (s *Server) drain(ctx context.Context) error {
 
 // start runs what was claimed, in the slot that the caller acquired for it.
 func (s *Server) start(ctx context.Context, raw string) {
-	cmd, err := decodeCommand([]byte(raw))
+	cmd, err := DecodeCommand([]byte(raw))
 	if cmd.ID == "" {
 		s.cfg.Logger.WarnContext(ctx, "a command cannot be read and is dropped", "bytes", len(raw), "error", err)
 		s.drop(ctx, raw, &s.stats.undecodable)

@@ -253,7 +253,7 @@ func (s *Server) listenForCancels(ctx context.Context) {
 	s.clients.Listen(ctx, conn.Subscription{
 		Channels: []string{s.cfg.Cluster.Cancels()},
 		OnMessage: func(_, id string) {
-			if validateID(id) == nil {
+			if ValidateID(id) == nil {
 				s.stats.canceled.Add(1)
 				s.ledger.cancel(id, time.Now().Add(s.cfg.MaxRuntime))
 			}

@@ -99,16 +99,16 @@ func Refusal(err *fault.Error) Reply { return Reply{Code: err.Code, Message: err
 // errVersion is wrapped by errors about another encoding.
 var errVersion = errors.New("unknown version")
 
-// decodeCommand reads a command. When the error is about something other than
-// the bytes as a whole, the command's ID and Replica are set, so that it can be
-// refused with a reply.
-func decodeCommand(data []byte) (Command, error) {
+// DecodeCommand reads a command as it lies in a list. When the error is about something
+// other than the bytes as a whole, the command's ID, Replica and Deadline are set, so
+// that it can be refused with a reply.
+func DecodeCommand(data []byte) (Command, error) {
 	if len(data) > MaxCommandBytes {
 		return Command{}, fmt.Errorf("command: %d bytes are more than %d", len(data), MaxCommandBytes)
 	}
 	var full Command
 	unreadable := codec.Decode(data, &full)
-	if unreadable != nil || full.V != Version || validateID(full.ID) != nil {
+	if unreadable != nil || full.V != Version || ValidateID(full.ID) != nil {
 		return decodeHead(data, unreadable)
 	}
 	switch {
@@ -137,7 +137,7 @@ func decodeHead(data []byte, unreadable error) (Command, error) {
 	if err := codec.Decode(data, &head); err != nil {
 		return Command{}, fmt.Errorf("command: %w", err)
 	}
-	if err := validateID(head.ID); err != nil {
+	if err := ValidateID(head.ID); err != nil {
 		return Command{}, fmt.Errorf("command: %w", err)
 	}
 	cmd := Command{V: head.V, ID: head.ID, Replica: head.Replica, Deadline: head.Deadline}
@@ -149,13 +149,13 @@ func decodeHead(data []byte, unreadable error) (Command, error) {
 
 // commandID returns the id of a command that may be unreadable otherwise.
 func commandID(raw string) (string, bool) {
-	cmd, err := decodeCommand([]byte(raw))
+	cmd, err := DecodeCommand([]byte(raw))
 	return cmd.ID, err == nil || cmd.ID != ""
 }
 
 // decodeReply reads the reply to the command id.
 func decodeReply(data []byte, id string) (Reply, error) {
-	r, err := readReply(data)
+	r, err := DecodeReply(data)
 	switch {
 	case err != nil:
 		return Reply{}, err
@@ -165,8 +165,8 @@ func decodeReply(data []byte, id string) (Reply, error) {
 	return r, nil
 }
 
-// readReply reads a reply to any command.
-func readReply(data []byte) (Reply, error) {
+// DecodeReply reads a reply to any command, as masters do.
+func DecodeReply(data []byte) (Reply, error) {
 	var r Reply
 	if err := codec.Decode(data, &r); err != nil {
 		return Reply{}, fmt.Errorf("reply: %w", err)
@@ -192,7 +192,8 @@ func knownCode(c fault.Code) bool {
 	}
 }
 
-func validateID(id string) error {
+// ValidateID checks the id of a command: 1 to 64 of a-z, 0-9 and '-'.
+func ValidateID(id string) error {
 	if id == "" || len(id) > maxID {
 		return fmt.Errorf("id: must have 1 to %d characters", maxID)
 	}
@@ -214,4 +215,12 @@ func bounded(s string, n int) string {
 		n--
 	}
 	return s[:n]
+}
+
+// Announced takes apart what is said on a replica's channel: the id of a command that
+// was answered, and the reply if it is part of it, else "". ok is false for what names no
+// command.
+func Announced(said string) (id, reply string, ok bool) {
+	id, reply, _ = strings.Cut(said, carrier)
+	return id, reply, ValidateID(id) == nil
 }
