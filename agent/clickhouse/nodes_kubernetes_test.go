@@ -142,14 +142,7 @@ func TestNodesGoByTheNamesOfKubernetes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := kubeStore(t, rowsOfScrapes(c.scrapes...), workers)
-			nodes, err := s.Round(t.Context(), testNow).MetricsNodes()
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := make(map[string]float64)
-			for _, n := range nodes {
-				got[n.NodeName] = n.CPU.Load1
-			}
+			got := loadByNode(t, s)
 			checkEqual(t, "load by node", got, c.want)
 			for _, names := range []map[string]float64{c.want, c.called} {
 				for called, load := range names {

@@ -147,15 +147,7 @@ func TestOneKeyOfSeveralMachines(t *testing.T) {
 				rows.Gauges = append(rows.Gauges, s.rows().Gauges...)
 			}
 			s, _ := testStore(t, rows)
-			nodes, err := s.Round(t.Context(), testNow).MetricsNodes()
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := make(map[string]float64)
-			for _, n := range nodes {
-				got[n.NodeName] = n.CPU.Load1
-			}
-			checkEqual(t, "load by node", got, c.want)
+			checkEqual(t, "load by node", loadByNode(t, s), c.want)
 			for name, load := range c.want {
 				series := seriesOf(t, s, name, detail.MetricLoad, before(time.Minute), 60)
 				if len(series.Points) != 1 || series.Points[0].Value != load {
@@ -243,4 +235,18 @@ func TestSeriesWithEqualLabelsBecomeOne(t *testing.T) {
 			})
 		}
 	}
+}
+
+// loadByNode is the load of each node that the section shows.
+func loadByNode(t *testing.T, s *Store) map[string]float64 {
+	t.Helper()
+	nodes, err := s.Round(t.Context(), testNow).MetricsNodes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make(map[string]float64)
+	for _, n := range nodes {
+		got[n.NodeName] = n.CPU.Load1
+	}
+	return got
 }
