@@ -38,7 +38,7 @@ func (e safeError) Error() string { return Text(e.error.Error()) }
 func (e safeError) Unwrap() error { return e.error }
 
 // AppendJSON appends JSON that is valid to dst. It means the same, with everything that
-// does not print as \uXXXX: encoding/json leaves the control characters from U+007F on
+// does not print as \u and its number: encoding/json leaves the control characters from U+007F on
 // as they are.
 func AppendJSON(dst, json []byte) []byte {
 	for i := 0; i < len(json); {
