@@ -188,18 +188,19 @@ func scrape(t *testing.T, url string) []byte {
 	return text
 }
 
-// checkMetrics reads /metrics, which must say what Prometheus's linter likes, and
-// the lines.
+// checkMetrics waits until /metrics has the lines: what an agent did is seen before it
+// is counted. It must say what Prometheus's linter likes.
 func checkMetrics(t *testing.T, url string, lines ...string) {
 	t.Helper()
-	text := scrape(t, url)
+	var text []byte
+	for _, line := range lines {
+		redistest.Eventually(t, "metrics have the line "+line, func() bool {
+			text = scrape(t, url)
+			return bytes.Contains(text, []byte("\n"+line+"\n"))
+		})
+	}
 	problems, err := promlint.New(bytes.NewReader(text)).Lint()
 	if err != nil || len(problems) > 0 {
 		t.Errorf("%v, %v", problems, err)
-	}
-	for _, line := range lines {
-		if !strings.Contains(string(text), "\n"+line+"\n") {
-			t.Errorf("metrics have no line %s", line)
-		}
 	}
 }
