@@ -6,8 +6,6 @@ import (
 	"errors"
 	"flag"
 	"math"
-	"os"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -15,11 +13,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/atlhyper/observe/shared/codec"
+	"github.com/atlhyper/observe/shared/codec/wiretest"
 	"github.com/atlhyper/observe/shared/detail"
 	"github.com/atlhyper/observe/shared/model"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files: the wire format changes for agents and masters in the field")
+
+func files() wiretest.Files { return wiretest.Files{Dir: "testdata", Update: *update} }
 
 // wireTypes are all values that go over the wire, each with a file of its bytes
 // in testdata, so that a change of the wire is seen in review.
@@ -48,6 +49,28 @@ func wireTypes() map[string]any {
 		"ask.slo_series":  &detail.SLOSeries{},
 		"ask.section":     &detail.Section{},
 		"reply.meta":      &detail.Meta{},
+
+		"k8s.summary":         &model.KubeSummary{},
+		"k8s.nodes":           &[]model.KubeNode{},
+		"k8s.pods":            &[]model.KubePod{},
+		"k8s.deployments":     &[]model.KubeDeployment{},
+		"k8s.statefulsets":    &[]model.KubeStatefulSet{},
+		"k8s.daemonsets":      &[]model.KubeDaemonSet{},
+		"k8s.replicasets":     &[]model.KubeReplicaSet{},
+		"k8s.jobs":            &[]model.KubeJob{},
+		"k8s.cronjobs":        &[]model.KubeCronJob{},
+		"k8s.services":        &[]model.KubeService{},
+		"k8s.ingresses":       &[]model.KubeIngress{},
+		"k8s.namespaces":      &[]model.KubeNamespace{},
+		"k8s.configmaps":      &[]model.KubeConfigMap{},
+		"k8s.secrets":         &[]model.KubeSecret{},
+		"k8s.pvs":             &[]model.KubePV{},
+		"k8s.pvcs":            &[]model.KubePVC{},
+		"k8s.resourcequotas":  &[]model.KubeResourceQuota{},
+		"k8s.limitranges":     &[]model.KubeLimitRange{},
+		"k8s.networkpolicies": &[]model.KubeNetworkPolicy{},
+		"k8s.serviceaccounts": &[]model.KubeServiceAccount{},
+		"k8s.events":          &[]model.KubeEvent{},
 	}
 }
 
@@ -109,25 +132,20 @@ func TestWireTypes(t *testing.T) {
 			if want := plainJSON(t, v); !bytes.Equal(got, want) {
 				t.Errorf("ToJSON differs from encoding/json:\n got %s\nwant %s", got, want)
 			}
-			golden(t, name, data)
+			files().Written(t, name+".msgpack", data)
+			for _, old := range files().All(t, name+".msgpack") {
+				read := reflect.New(reflect.TypeOf(v).Elem()).Interface()
+				if err := codec.Decode(old.Data, read); err != nil {
+					t.Fatalf("what %s wrote: %v", old.Release, err)
+				}
+				again, err := codec.Encode(read)
+				if err != nil {
+					t.Fatal(err)
+				}
+				wiretest.Kept(t, old.Data, again)
+			}
+			wiretest.Evolves(t, v)
 		})
-	}
-}
-
-func golden(t *testing.T, name string, data []byte) {
-	t.Helper()
-	file := filepath.Join("testdata", name+".msgpack")
-	if *update {
-		if err := os.WriteFile(file, data, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(data, want) {
-		t.Errorf("the wire format of %s changed; if that is meant, run go test -update and say so in the changelog", name)
 	}
 }
 
