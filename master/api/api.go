@@ -14,6 +14,7 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/atlhyper/observe/master/access"
 	"github.com/atlhyper/observe/master/compress"
 	"github.com/atlhyper/observe/master/dashboard"
 	"github.com/atlhyper/observe/master/dispatch"
@@ -64,6 +65,8 @@ type Details interface {
 type Config struct {
 	Dashboards Dashboards // required
 	Details    Details    // required
+	// Access tells who calls. nil means access.None: all may do all.
+	Access access.Authenticator
 	// Ready says whether Redis can be reached. Required.
 	Ready func(context.Context) error
 	// Now is the clock of the Redis server that holds the cluster ("": the list of
@@ -103,6 +106,8 @@ type API struct {
 	router     *chi.Mux
 	fixed      map[string]*endpoint // by path: what router need not match
 	none       *endpoint            // what is no endpoint
+	anyone     *access.Caller       // all callers, when they are not told apart
+	nobody     *access.Caller       // who a request is from before that is known
 	compressor *compress.Compressor
 	metrics    *metrics
 	values     headerValues
@@ -135,7 +140,13 @@ func New(cfg Config) (*API, error) {
 	if err != nil {
 		return nil, fmt.Errorf("api: %w", err)
 	}
-	a := &API{cfg: cfg, log: cfg.Logger, compressor: cfg.Compressor, metrics: metrics, values: newHeaderValues(), drained: make(chan struct{})}
+	a := &API{
+		cfg: cfg, log: cfg.Logger, compressor: cfg.Compressor, metrics: metrics, values: newHeaderValues(), drained: make(chan struct{}),
+		nobody: access.Nobody(),
+	}
+	if cfg.Access.Mode() == access.ModeNone {
+		a.anyone = access.Anyone()
+	}
 	if err := metric.Register(cfg.Metrics, a.streams.rows()); err != nil {
 		return nil, fmt.Errorf("api: %w", err)
 	}
@@ -158,6 +169,9 @@ func defaults(cfg *Config) {
 		if *d.field == 0 {
 			*d.field = d.value
 		}
+	}
+	if cfg.Access == nil {
+		cfg.Access = access.None{}
 	}
 	if cfg.MaxStreams == 0 {
 		cfg.MaxStreams = DefaultMaxStreams

@@ -17,13 +17,16 @@ import (
 func (a *API) dashboard(route dashboardRoute) handler {
 	return func(x *exchange, r *http.Request) error {
 		if cluster, ok := onlyCluster(r.URL.RawQuery); ok {
+			if err := x.see(cluster); err != nil {
+				return err
+			}
 			section, err := a.cfg.Dashboards.Section(r.Context(), cluster, route.section)
 			if err != nil {
 				return err
 			}
 			return a.sendAnswer(x, r, cluster, section)
 		}
-		p := a.detailParams(r, detail.KindSection)
+		p := a.detailParams(x, r, detail.KindSection)
 		p.readCluster()
 		var asked timeRange
 		if route.ranged {
@@ -35,6 +38,10 @@ func (a *API) dashboard(route dashboardRoute) handler {
 		}
 		section, err := a.cfg.Dashboards.Section(r.Context(), p.cluster, route.section)
 		if asked.given && (err != nil || !isOwnWindow(asked, section)) {
+			// That is a detail, whatever its path says.
+			if err := (rule{operators, costDetail}).check(x.caller); err != nil {
+				return err
+			}
 			// The agent needs no snapshot to answer; if Redis is what failed, it says so again.
 			return a.ask(x, r, p, detail.Section{Name: route.section, Range: asked.Range})
 		}
@@ -64,19 +71,19 @@ func isOwnWindow(asked timeRange, section *dashboard.Answer) bool {
 
 // clusters lists all clusters.
 func (a *API) clusters(x *exchange, r *http.Request) error {
-	if err := a.params(r).finish(); err != nil {
+	if err := a.params(x, r).finish(); err != nil {
 		return err
 	}
 	clusters, err := a.cfg.Dashboards.Clusters(r.Context())
 	if err != nil {
 		return err
 	}
-	return a.sendValue(x, r, clusters, "")
+	return a.sendValue(x, r, visible(x.caller, clusters, func(c *dashboard.Cluster) string { return c.ID }), "")
 }
 
 // clusterByID shows one cluster.
 func (a *API) clusterByID(x *exchange, r *http.Request) error {
-	p := a.params(r)
+	p := a.params(x, r)
 	p.setCluster(p.path("id"))
 	if err := p.finish(); err != nil {
 		return err
@@ -90,14 +97,15 @@ func (a *API) clusterByID(x *exchange, r *http.Request) error {
 
 // fleet shows all clusters at a glance.
 func (a *API) fleet(x *exchange, r *http.Request) error {
-	if err := a.params(r).finish(); err != nil {
+	if err := a.params(x, r).finish(); err != nil {
 		return err
 	}
 	fleet, err := a.cfg.Dashboards.Fleet(r.Context())
 	if err != nil {
 		return err
 	}
-	body, err := envelope.FromValue(fleet.Clusters, envelope.Meta{
+	clusters := visible(x.caller, fleet.Clusters, func(c *dashboard.FleetCluster) string { return c.ID })
+	body, err := envelope.FromValue(clusters, envelope.Meta{
 		CollectedAt: model.NewTime(fleet.CollectedAt.Truncate(time.Millisecond)), Stale: fleet.Stale, Error: fleet.Error,
 	})
 	if err != nil {

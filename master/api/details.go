@@ -11,7 +11,7 @@ import (
 // detail serves an endpoint that runs on a cluster's agent.
 func (a *API) detail(route detailRoute) handler {
 	return func(x *exchange, r *http.Request) error {
-		p := a.detailParams(r, route.kind)
+		p := a.detailParams(x, r, route.kind)
 		if route.method == http.MethodGet {
 			p.readCluster()
 		}

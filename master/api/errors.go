@@ -72,6 +72,9 @@ func (a *API) fail(x *exchange, r *http.Request, err error) {
 	if code == http.StatusTooManyRequests || code == http.StatusServiceUnavailable {
 		x.Header().Set("Retry-After", retryAfter(f.RetryAfter))
 	}
+	if code == http.StatusUnauthorized {
+		x.Header()["Www-Authenticate"] = a.values.bearer
+	}
 	a.writeJSON(x, r, code, failureOf(x, f))
 }
 

@@ -5,6 +5,9 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"time"
+
+	"github.com/atlhyper/observe/master/access"
+	"github.com/atlhyper/observe/redis/key"
 )
 
 // exchange is one request under way: the ResponseWriter of its handler, and what is
@@ -15,9 +18,13 @@ type exchange struct {
 	http.ResponseWriter
 	begun    time.Time
 	endpoint *endpoint
-	status   int   // 0 while nothing was written
-	bytes    int64 // of the body
-	endless  bool  // its length says nothing of how fast we are
+	caller   *access.Caller // access.Nobody until it is known
+	credential
+	cluster key.Cluster // that it is about; "" for none
+	hidden  bool        // the caller may not see it
+	status  int         // 0 while nothing was written
+	bytes   int64       // of the body
+	endless bool        // its length says nothing of how fast we are
 	// Values of headers, kept here so that a header is no allocation of its own.
 	id, age [1]string
 }

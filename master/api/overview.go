@@ -88,7 +88,7 @@ func (o *clusterOverview) sources() []overviewSource {
 
 // overview shows a cluster's page in one answer.
 func (a *API) overview(x *exchange, r *http.Request) error {
-	p := a.params(r)
+	p := a.params(x, r)
 	p.readCluster()
 	if err := p.finish(); err != nil {
 		return err

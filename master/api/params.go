@@ -22,10 +22,11 @@ import (
 // nobody asked for: a misspelt filter would otherwise silently widen a search.
 // A parameter with an empty value counts as absent.
 type params struct {
-	request *http.Request
-	query   url.Values
-	known   []string
-	err     error
+	exchange *exchange
+	request  *http.Request
+	query    url.Values
+	known    []string
+	err      error
 
 	now        func(key.Cluster) time.Time // as Config.Now
 	maxRange   time.Duration
@@ -38,14 +39,15 @@ type params struct {
 
 // detailParams are those of a request that becomes one of the kind: its relative
 // time range ends on the grid on which results of the kind are shared.
-func (a *API) detailParams(r *http.Request, kind detail.Kind) *params {
-	p := a.params(r)
+func (a *API) detailParams(x *exchange, r *http.Request, kind detail.Kind) *params {
+	p := a.params(x, r)
 	p.grid = key.ResultTTL(kind)
 	return p
 }
 
-func (a *API) params(r *http.Request) *params {
+func (a *API) params(x *exchange, r *http.Request) *params {
 	p := &params{
+		exchange:   x,
 		request:    r,
 		now:        a.cfg.Now,
 		maxRange:   a.cfg.MaxRange,
@@ -74,8 +76,9 @@ func (p *params) check(err error) {
 	}
 }
 
-// finish returns what is wrong with the parameters. An unknown one goes first:
-// it is the likely cause of a missing one.
+// finish returns what is wrong with the parameters, and of a cluster that the caller may
+// not see that there is none. An unknown parameter goes first: it is the likely cause of
+// a missing one.
 func (p *params) finish() error {
 	var unknown []string
 	for name := range p.query {
@@ -84,6 +87,8 @@ func (p *params) finish() error {
 		}
 	}
 	switch {
+	case len(unknown) == 0 && p.err == nil && p.cluster != "":
+		return p.exchange.see(p.cluster)
 	case len(unknown) == 0:
 		return p.err
 	case len(p.known) == 0:

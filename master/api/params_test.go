@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/atlhyper/observe/master/access"
 	"github.com/atlhyper/observe/redis/key"
 	"github.com/atlhyper/observe/shared/detail"
 	"github.com/atlhyper/observe/shared/fault"
@@ -106,7 +107,7 @@ func parse(t *testing.T, route, query, body string) (detail.Request, *params, er
 }
 
 func parseRequest(a *API, d detailRoute, r *http.Request) (detail.Request, *params, error) {
-	p := a.detailParams(r, d.kind)
+	p := a.detailParams(&exchange{caller: access.Anyone()}, r, d.kind)
 	if d.method == http.MethodGet {
 		p.readCluster()
 	}

@@ -17,7 +17,7 @@ import (
 // list serves a page of the objects of a kind.
 func (a *API) list(kind *resources.Kind) handler {
 	return func(x *exchange, r *http.Request) error {
-		p := a.params(r)
+		p := a.params(x, r)
 		p.readCluster()
 		query := p.listQuery(kind)
 		if err := p.finish(); err != nil {
@@ -41,7 +41,7 @@ func (a *API) list(kind *resources.Kind) handler {
 // object serves one object of a kind.
 func (a *API) object(kind *resources.Kind) handler {
 	return func(x *exchange, r *http.Request) error {
-		p := a.params(r)
+		p := a.params(x, r)
 		p.readCluster()
 		namespace, name := "", p.path("name")
 		if kind.Namespaced {

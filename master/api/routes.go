@@ -74,6 +74,7 @@ func detailRoutes() []detailRoute {
 // endpoint is a route as it is served.
 type endpoint struct {
 	api     *API
+	rule    rule
 	handler handler
 	metrics routeMetrics
 }
@@ -82,7 +83,11 @@ type endpoint struct {
 func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := exchangeOf(w)
 	x.endpoint = e
-	if err := e.handler(x, r); err != nil {
+	err := e.admit(x, r)
+	if err == nil {
+		err = e.handler(x, r)
+	}
+	if err != nil {
 		e.api.fail(x, r, err)
 	}
 }
@@ -93,48 +98,52 @@ func (e *endpoint) serves(r *http.Request) bool {
 	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && r.URL.RawPath == ""
 }
 
-func (a *API) endpoint(pattern string, h handler) *endpoint {
-	return &endpoint{api: a, handler: h, metrics: a.metrics.of(pattern)}
+func (a *API) endpoint(pattern string, u rule, h handler) *endpoint {
+	if !u.isSet() {
+		panic("api: " + pattern + " has no rule")
+	}
+	return &endpoint{api: a, rule: u, handler: h, metrics: a.metrics.of(pattern)}
 }
 
 func (a *API) routes() {
 	a.router, a.fixed = chi.NewRouter(), make(map[string]*endpoint)
-	a.none = a.endpoint("", notFound)
+	public, view, operate := rule{anybody, costFree}, rule{viewers, costDashboard}, rule{operators, costDetail}
+	a.none = a.endpoint("", public, notFound)
 	a.router.NotFound(a.none.ServeHTTP)
 	none := *a.none
 	none.handler = methodNotAllowed(a.router)
 	a.router.MethodNotAllowed(none.ServeHTTP)
 
-	a.route(http.MethodGet, "/healthz", a.healthz)
-	a.route(http.MethodGet, "/readyz", a.readyz)
+	a.route(http.MethodGet, "/healthz", public, a.healthz)
+	a.route(http.MethodGet, "/readyz", public, a.readyz)
 	if a.cfg.ServeMetrics != nil {
-		a.route(http.MethodGet, "/metrics", a.serveMetrics)
+		a.route(http.MethodGet, "/metrics", rule{overseers, costFree}, a.serveMetrics)
 	}
-	a.route(http.MethodGet, Prefix+"/clusters", a.clusters)
-	a.route(http.MethodGet, Prefix+"/clusters/{id}", a.clusterByID)
-	a.route(http.MethodGet, Prefix+"/fleet", a.fleet)
-	a.route(http.MethodGet, Prefix+"/observe/stream", a.stream)
+	a.route(http.MethodGet, Prefix+"/clusters", view, a.clusters)
+	a.route(http.MethodGet, Prefix+"/clusters/{id}", view, a.clusterByID)
+	a.route(http.MethodGet, Prefix+"/fleet", view, a.fleet)
+	a.route(http.MethodGet, Prefix+"/observe/stream", view, a.stream)
 	for _, d := range dashboardRoutes() {
-		a.route(http.MethodGet, Prefix+d.path, a.dashboard(d))
+		a.route(http.MethodGet, Prefix+d.path, view, a.dashboard(d))
 	}
-	a.route(http.MethodGet, Prefix+"/overview", a.overview)
+	a.route(http.MethodGet, Prefix+"/overview", view, a.overview)
 	for _, kind := range resources.Kinds() {
-		a.route(http.MethodGet, Prefix+"/"+kind.Path, a.list(kind))
+		a.route(http.MethodGet, Prefix+"/"+kind.Path, view, a.list(kind))
 		one := "/{name}"
 		if kind.Namespaced {
 			one = "/{namespace}/{name}"
 		}
-		a.route(http.MethodGet, Prefix+"/"+kind.Path+one, a.object(kind))
+		a.route(http.MethodGet, Prefix+"/"+kind.Path+one, view, a.object(kind))
 	}
 	for _, d := range detailRoutes() {
-		a.route(d.method, Prefix+d.path, a.detail(d))
+		a.route(d.method, Prefix+d.path, operate, a.detail(d))
 	}
 }
 
-// route registers a handler; whoever can GET can HEAD. A path without parameters
+// route registers a handler for whom the rule names; whoever can GET can HEAD. A path without parameters
 // needs no matching: the router's share of a small dashboard was a tenth.
-func (a *API) route(method, pattern string, h handler) {
-	e := a.endpoint(pattern, h)
+func (a *API) route(method, pattern string, u rule, h handler) {
+	e := a.endpoint(pattern, u, h)
 	a.router.Method(method, pattern, e)
 	if method != http.MethodGet {
 		return

@@ -14,7 +14,7 @@ import (
 // headerValues are the values of headers that never change, made once: sending them
 // allocates nothing. Nobody appends to them.
 type headerValues struct {
-	json, noStore, noCache, acceptEncoding, nosniff []string
+	json, noStore, noCache, acceptEncoding, nosniff, bearer []string
 }
 
 func newHeaderValues() headerValues {
@@ -24,6 +24,7 @@ func newHeaderValues() headerValues {
 		noCache:        []string{"no-cache"},
 		acceptEncoding: []string{"Accept-Encoding"},
 		nosniff:        []string{"nosniff"},
+		bearer:         []string{"Bearer"},
 	}
 }
 

@@ -35,7 +35,7 @@ type shown struct {
 
 // stream serves the sections of a cluster as server-sent events.
 func (a *API) stream(x *exchange, r *http.Request) error {
-	p := a.params(r)
+	p := a.params(x, r)
 	p.readCluster()
 	sections := p.sections("sections")
 	id := p.text("last_event_id")

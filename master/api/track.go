@@ -14,7 +14,7 @@ import (
 // ServeHTTP implements http.Handler: it gives a request its id, bounds it, finds its
 // endpoint, counts and logs it, and answers for a handler that panics.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{ResponseWriter: w, begun: time.Now(), endpoint: a.none}
+	x := &exchange{ResponseWriter: w, begun: time.Now(), endpoint: a.none, caller: a.nobody}
 	x.id[0] = r.Header.Get("X-Request-Id")
 	if !saneID(x.id[0]) {
 		x.id[0] = newID()

@@ -133,6 +133,4 @@ func (c *Client) unknownOrOffline(ctx context.Context, cluster key.Cluster) erro
 	return unknown(cluster)
 }
 
-func unknown(cluster key.Cluster) error {
-	return fault.New(fault.ClusterUnknown, "no cluster %s was ever seen, or Redis lost it and its agents are not back yet", cluster)
-}
+func unknown(cluster key.Cluster) error { return fault.UnknownCluster(string(cluster)) }

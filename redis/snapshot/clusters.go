@@ -66,7 +66,7 @@ func (r *Reader) Cluster(ctx context.Context, c key.Cluster) (ClusterInfo, error
 	info := infos[0]
 	r.judge(&info, listed)
 	if !info.known() {
-		return ClusterInfo{}, fault.New(fault.ClusterUnknown, "no cluster %s was ever seen, or Redis lost it and its agents are not back yet", c)
+		return ClusterInfo{}, fault.UnknownCluster(string(c))
 	}
 	return info, nil
 }

@@ -52,6 +52,12 @@ func Wrap(cause error, code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...), cause: cause}
 }
 
+// UnknownCluster is cluster_unknown, in the words that all use: one that a caller may not
+// see must not be told from one that is not there.
+func UnknownCluster(id string) *Error {
+	return New(ClusterUnknown, "no cluster %s was ever seen, or Redis lost it and its agents are not back yet", id)
+}
+
 // After returns a copy of e that asks the caller to wait d before the next try.
 func (e *Error) After(d time.Duration) *Error {
 	c := *e

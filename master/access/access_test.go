@@ -1,0 +1,105 @@
+package access_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/atlhyper/observe/master/access"
+	"github.com/atlhyper/observe/redis/key"
+)
+
+func TestClusters(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		globs     []string
+		sees, not []key.Cluster
+		all       bool
+	}{
+		{[]string{"*"}, []key.Cluster{"a", "prod-eu-1"}, nil, true},
+		{[]string{"**"}, []key.Cluster{"a"}, nil, true},
+		{[]string{"prod-*"}, []key.Cluster{"prod-", "prod-1", "prod-eu-1"}, []key.Cluster{"prod", "xprod-1", "staging-1"}, false},
+		{[]string{"prod-?"}, []key.Cluster{"prod-1"}, []key.Cluster{"prod-", "prod-10"}, false},
+		{[]string{"b", "a"}, []key.Cluster{"a", "b"}, []key.Cluster{"c", "", "ab"}, false},
+		{[]string{"?*"}, []key.Cluster{"a", "abc"}, []key.Cluster{""}, false},
+	} {
+		clusters, err := access.ParseClusters(c.globs)
+		if err != nil {
+			t.Errorf("%q: %v", c.globs, err)
+			continue
+		}
+		caller := &access.Caller{Clusters: clusters}
+		for _, id := range c.sees {
+			if !caller.Sees(id) {
+				t.Errorf("%q does not hold %q", c.globs, id)
+			}
+		}
+		for _, id := range c.not {
+			if caller.Sees(id) {
+				t.Errorf("%q holds %q", c.globs, id)
+			}
+		}
+		if caller.SeesAll() != c.all {
+			t.Errorf("%q: SeesAll = %v", c.globs, caller.SeesAll())
+		}
+	}
+}
+
+func TestBadClusters(t *testing.T) {
+	t.Parallel()
+	for _, globs := range [][]string{
+		nil, {""}, {"a", ""}, {"Prod"}, {"[a-z]"}, {`a\*`}, {"a/b"}, {"a,b"}, {strings.Repeat("a", key.MaxClusterID+1)},
+		make([]string, access.MaxGlobs+1),
+	} {
+		if _, err := access.ParseClusters(globs); err == nil || !strings.HasPrefix(err.Error(), "clusters: ") {
+			t.Errorf("%.3q: %v, want an error that names clusters", globs, err)
+		}
+	}
+}
+
+func TestUnion(t *testing.T) {
+	t.Parallel()
+	a, errA := access.ParseClusters([]string{"b-*", "a"})
+	b, errB := access.ParseClusters([]string{"a", "c"})
+	if errA != nil || errB != nil {
+		t.Fatal(errA, errB)
+	}
+	if diff := cmp.Diff([]string{"a", "b-*", "c"}, a.Or(b).Globs()); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+	if a.Or(b).Or(access.AllClusters()).Globs()[0] != "*" {
+		t.Error("all clusters are not in the union")
+	}
+	if caller := (&access.Caller{Clusters: a.Or(access.AllClusters())}); !caller.SeesAll() {
+		t.Error("a union with all clusters is not all")
+	}
+}
+
+func TestRoles(t *testing.T) {
+	t.Parallel()
+	for _, r := range []access.Role{access.Viewer, access.Operator} {
+		if parsed, err := access.ParseRole(r.String()); err != nil || parsed != r {
+			t.Errorf("%s reads as %v, %v", r, parsed, err)
+		}
+	}
+	for _, name := range []string{"", "admin", "Viewer"} {
+		if _, err := access.ParseRole(name); err == nil {
+			t.Errorf("%q is a role", name)
+		}
+	}
+	if access.Viewer.Covers(access.Operator) || !access.Operator.Covers(access.Viewer) || access.Nobody().Role.Covers(access.Viewer) {
+		t.Error("roles are not in order")
+	}
+}
+
+func TestNobodyMayDoNothing(t *testing.T) {
+	t.Parallel()
+	if nobody := access.Nobody(); nobody.Sees("a") || nobody.SeesAll() {
+		t.Error("nobody sees clusters")
+	}
+	anyone, err := access.None{}.Authenticate(t.Context(), "whatever")
+	if err != nil || !anyone.SeesAll() || !anyone.Role.Covers(access.Operator) {
+		t.Errorf("with mode none, a caller is %+v, %v", anyone, err)
+	}
+}
