@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -180,7 +181,7 @@ func TestConcurrentTakers(t *testing.T) {
 				if b.Take("shared", 1) == 0 {
 					given.Add(1)
 				}
-				b.Take(fmt.Sprint(i%2), 1)
+				b.Take(strconv.Itoa(i%2), 1)
 				b.Wait("shared")
 			}
 		})
@@ -247,7 +248,7 @@ func TestAnIPv6PartyHasANetwork(t *testing.T) {
 	t.Parallel()
 	f, _ := failures(t)
 	for i := range 10 {
-		f.Refused(netip.MustParseAddr(fmt.Sprintf("2001:db8:0:1::%x", i+1)), fmt.Sprint(i))
+		f.Refused(netip.MustParseAddr(fmt.Sprintf("2001:db8:0:1::%x", i+1)), strconv.Itoa(i))
 	}
 	if f.Wait(netip.MustParseAddr("2001:db8:0:1:ffff::")) == 0 {
 		t.Error("another address of the same /64 may go on")
