@@ -4,6 +4,9 @@ package access
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/atlhyper/observe/redis/key"
@@ -18,6 +21,12 @@ const (
 	ModeNone   Mode = "none"   // not at all: whoever reaches the API may do all
 	ModeTokens Mode = "tokens" // by a file of tokens
 	ModeOIDC   Mode = "oidc"   // by the tokens of an OpenID Connect issuer
+)
+
+// Bounds of a caller.
+const (
+	MaxName  = 128 // characters of a name
+	MaxGlobs = 100 // patterns of clusters in one grant
 )
 
 // MaxToken bounds a token that is presented, in bytes.
@@ -38,11 +47,42 @@ type Authenticator interface {
 type Caller struct {
 	// Name is unique among the callers of an Authenticator, and may be logged.
 	Name string
+	// Role is the highest that the caller has in any cluster; RoleIn tells that of one.
 	Role Role
 	// Clusters are those that exist for the caller.
 	Clusters Clusters
 	// Expires is when the token ends; zero: never.
 	Expires time.Time
+
+	grants []Grant
+}
+
+// Grant is a role in some clusters.
+type Grant struct {
+	Role     Role
+	Clusters Clusters
+}
+
+// NewCaller returns a caller who has all the grants: in a cluster that several of them
+// hold, the highest role.
+func NewCaller(name string, expires time.Time, grants ...Grant) *Caller {
+	c := &Caller{Name: name, Expires: expires, grants: grants}
+	for _, g := range grants {
+		c.Role = max(c.Role, g.Role)
+		c.Clusters = c.Clusters.Or(g.Clusters)
+	}
+	return c
+}
+
+// RoleIn is what the caller may do in a cluster; zero: it does not exist for the caller.
+func (c *Caller) RoleIn(cluster key.Cluster) Role {
+	var role Role
+	for _, g := range c.grants {
+		if g.Clusters.match(cluster) {
+			role = max(role, g.Role)
+		}
+	}
+	return role
 }
 
 // Sees tells whether the cluster exists for the caller.
@@ -52,10 +92,12 @@ func (c *Caller) Sees(cluster key.Cluster) bool { return c.Clusters.match(cluste
 func (c *Caller) SeesAll() bool { return c.Clusters.all }
 
 // Anyone is a caller who may do all, as all may with ModeNone.
-func Anyone() *Caller { return &Caller{Name: "anyone", Role: Operator, Clusters: AllClusters()} }
+func Anyone() *Caller {
+	return NewCaller("anyone", time.Time{}, Grant{Operator, AllClusters()})
+}
 
 // Nobody is who a request is from before that was found out. It may do nothing.
-func Nobody() *Caller { return &Caller{} }
+func Nobody() *Caller { return NewCaller("", time.Time{}) }
 
 // None is the Authenticator of ModeNone.
 type None struct{}
@@ -65,6 +107,24 @@ func (None) Mode() Mode { return ModeNone }
 
 // Authenticate implements Authenticator: all are Anyone, whatever they present.
 func (None) Authenticate(context.Context, string) (*Caller, error) { return Anyone(), nil }
+
+// ValidateName checks the name of a caller: 1 to MaxName of letters, digits and
+// .-_@:/+|, so that it can stand in logs as it is.
+func ValidateName(name string) error {
+	if name == "" {
+		return errors.New("name: is required")
+	}
+	if len(name) > MaxName {
+		return fmt.Errorf("name: is longer than %d characters", MaxName)
+	}
+	for _, c := range []byte(name) {
+		alnum := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+		if !alnum && strings.IndexByte(".-_@:/+|", c) < 0 {
+			return fmt.Errorf("name: may hold only letters, digits and .-_@:/+|, not %q", c)
+		}
+	}
+	return nil
+}
 
 // Missing is the error of a request without a token.
 func Missing() error {

@@ -3,6 +3,7 @@ package access_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -29,7 +30,7 @@ func TestClusters(t *testing.T) {
 			t.Errorf("%q: %v", c.globs, err)
 			continue
 		}
-		caller := &access.Caller{Clusters: clusters}
+		caller := access.NewCaller("x", time.Time{}, access.Grant{Role: access.Viewer, Clusters: clusters})
 		for _, id := range c.sees {
 			if !caller.Sees(id) {
 				t.Errorf("%q does not hold %q", c.globs, id)
@@ -71,8 +72,45 @@ func TestUnion(t *testing.T) {
 	if a.Or(b).Or(access.AllClusters()).Globs()[0] != "*" {
 		t.Error("all clusters are not in the union")
 	}
-	if caller := (&access.Caller{Clusters: a.Or(access.AllClusters())}); !caller.SeesAll() {
-		t.Error("a union with all clusters is not all")
+}
+
+// What is granted in some clusters says nothing of others.
+func TestRoleIn(t *testing.T) {
+	t.Parallel()
+	clusters := func(globs ...string) access.Clusters {
+		c, err := access.ParseClusters(globs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	caller := access.NewCaller("x", time.Time{},
+		access.Grant{Role: access.Viewer, Clusters: clusters("a-*", "b-1")}, access.Grant{Role: access.Operator, Clusters: clusters("b-*")})
+	for id, want := range map[key.Cluster]access.Role{"a-1": access.Viewer, "b-1": access.Operator, "b-2": access.Operator, "c": 0} {
+		if got := caller.RoleIn(id); got != want || caller.Sees(id) != (want != 0) {
+			t.Errorf("in %s: role %v, sees %v; want %v", id, got, caller.Sees(id), want)
+		}
+	}
+	if caller.Role != access.Operator || caller.SeesAll() {
+		t.Errorf("role %v, all %v", caller.Role, caller.SeesAll())
+	}
+	all := access.NewCaller("x", time.Time{}, access.Grant{Role: access.Viewer, Clusters: access.AllClusters()}, access.Grant{Role: access.Operator, Clusters: clusters("b-*")})
+	if !all.SeesAll() || all.RoleIn("a") != access.Viewer {
+		t.Errorf("a viewer of all: %v, role %v", all.SeesAll(), all.RoleIn("a"))
+	}
+}
+
+func TestNames(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"grafana", "ann@example.org", "auth0|5f7c8ec7c33c6c004bbafe82", "system:serviceaccount:ns/x", strings.Repeat("a", access.MaxName)} {
+		if err := access.ValidateName(name); err != nil {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	for _, name := range []string{"", "a b", "a\n", "ä", strings.Repeat("a", access.MaxName+1)} {
+		if access.ValidateName(name) == nil {
+			t.Errorf("%q is a name", name)
+		}
 	}
 }
 

@@ -10,9 +10,6 @@ import (
 	"github.com/atlhyper/observe/redis/key"
 )
 
-// MaxGlobs bounds the patterns of one caller.
-const MaxGlobs = 100
-
 // Clusters is a set of clusters, by patterns of their ids. The zero value is empty.
 type Clusters struct {
 	globs []string // sorted, each once

@@ -39,7 +39,7 @@ func (a *API) dashboard(route dashboardRoute) handler {
 		section, err := a.cfg.Dashboards.Section(r.Context(), p.cluster, route.section)
 		if asked.given && (err != nil || !isOwnWindow(asked, section)) {
 			// That is a detail, whatever its path says.
-			if err := (rule{operators, costDetail}).check(x.caller); err != nil {
+			if err := x.mustOperate(); err != nil {
 				return err
 			}
 			// The agent needs no snapshot to answer; if Redis is what failed, it says so again.

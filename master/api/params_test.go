@@ -107,7 +107,7 @@ func parse(t *testing.T, route, query, body string) (detail.Request, *params, er
 }
 
 func parseRequest(a *API, d detailRoute, r *http.Request) (detail.Request, *params, error) {
-	p := a.detailParams(&exchange{caller: access.Anyone()}, r, d.kind)
+	p := a.detailParams(&exchange{caller: access.Anyone(), endpoint: &endpoint{}}, r, d.kind)
 	if d.method == http.MethodGet {
 		p.readCluster()
 	}

@@ -1,0 +1,86 @@
+package api
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/atlhyper/observe/master/access"
+	"github.com/atlhyper/observe/shared/fault"
+)
+
+// credential is what a caller presents.
+type credential struct {
+	token string
+}
+
+// readCredential reads the header Authorization. The errors are unauthorized.
+func readCredential(r *http.Request) (credential, error) {
+	headers := r.Header["Authorization"]
+	if len(headers) == 0 {
+		return credential{}, access.Missing()
+	}
+	scheme, token, _ := strings.Cut(headers[0], " ")
+	token = strings.Trim(token, " ")
+	if len(headers) > 1 || !strings.EqualFold(scheme, "Bearer") || !isToken(token) {
+		return credential{}, access.Invalid()
+	}
+	return credential{token: token}, nil
+}
+
+// isToken tells whether a text has the form of a bearer token: RFC 6750, 2.1. Such a
+// one can stand in a cookie as it is.
+func isToken(s string) bool {
+	body := strings.TrimRight(s, "=")
+	if body == "" || len(s) > access.MaxToken {
+		return false
+	}
+	for _, c := range []byte(body) {
+		alnum := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+		if !alnum && strings.IndexByte("-._~+/", c) < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// refuseCredentials refuses a URL that holds what looks like credentials: URLs are kept
+// by browsers and written to logs. The error names the parameter and not its value.
+func refuseCredentials(u *url.URL) error {
+	if u.User != nil {
+		return fault.New(fault.BadRequest, "URL: user names and passwords do not belong here; send the header Authorization")
+	}
+	rest := u.RawQuery
+	if rest == "" {
+		return nil
+	}
+	if _, ok := onlyCluster(rest); ok {
+		return nil
+	}
+	for rest != "" {
+		var pair string
+		pair, rest, _ = strings.Cut(rest, "&")
+		name, _, _ := strings.Cut(pair, "=")
+		if strings.ContainsAny(name, "%+") {
+			unescaped, err := url.QueryUnescape(name)
+			if err != nil {
+				continue // no parameter at all: the query string is malformed
+			}
+			name = unescaped
+		}
+		if isCredentialName(name) {
+			return fault.New(fault.BadRequest, "%s: credentials do not belong into a URL; send the header Authorization", strings.ToLower(name))
+		}
+	}
+	return nil
+}
+
+// isCredentialName knows the names under which others take tokens in URLs.
+func isCredentialName(name string) bool {
+	switch strings.ToLower(name) {
+	case "access_token", "id_token", "refresh_token", "token", "auth_token", "bearer", "authorization", "api_key", "apikey", "password":
+		return true
+	default:
+		return false
+	}
+}
