@@ -120,8 +120,9 @@ fuzz: ## fuzz every parser for 20 s each
 	cd loadtest/k6/runner && go test -run '^$$' -fuzz '^FuzzReader$$' -fuzztime 20s ./event
 	cd loadtest/promql && $(GOTEST) -count=1 .
 
-golden: ## rewrite the golden wire files (says that the wire format changes)
-	go test ./shared/codec -update
+golden: ## write the golden wire files of what is not written as by the last release (says that the wire format changes)
+	@$(SETUP) test
+	go test -count=1 ./shared/codec ./redis/key ./redis/beat ./redis/bus ./redis/snapshot -run '^TestWireTypes$$|^TestGolden' -update
 
 clean: ## remove what was built (the cache of fetched tools stays: see README)
 	rm -rf bin out
