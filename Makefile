@@ -28,7 +28,7 @@ SAMPLES ?= 50000000
 WITHIN ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-kube test-faults soak loadtest test-race bench bench-collect bench-detail bench-kube build lint fmt verify fuzz golden clean
+.PHONY: help demo test test-alerts test-kube test-faults soak loadtest test-race bench bench-collect bench-detail bench-kube build lint fmt verify fuzz golden clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,11 @@ test: ## run all tests, on a real redis-server and the real ClickHouse engine
 	@echo "the PromQL reference: a module of its own, Prometheus's engine takes minutes to build the first time"
 	cd loadtest/promql && $(GOTEST) . -seed $(SEED)
 	cd loadtest/k6/runner && $(GOTEST) ./event
+
+test-alerts: ## check the alert rules, and that each fires and ends when it should, with promtool (seconds)
+	@loadtest/observability/setup.sh
+	promtool check rules charts/atlhyper/observability/alerts.yaml
+	promtool test rules charts/atlhyper/observability/alerts_test.yaml
 
 test-kube: ## run the tests of agent/kube and kubesim on a real kube-apiserver (built the first time: 7 to 11 minutes)
 	@$(SETUP) kube
@@ -110,7 +115,7 @@ $(GOLANGCI):
 fmt: $(GOLANGCI) ## format the code
 	$(GOLANGCI) fmt ./...
 
-verify: test test-kube test-faults lint ## what CI runs
+verify: test test-alerts test-kube test-faults lint ## what CI runs
 
 fuzz: ## fuzz every parser for 20 s each
 	@for p in $$(go list ./...); do \
