@@ -7,11 +7,13 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 	"time"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/atlhyper/observe/shared/admin"
+	"github.com/atlhyper/observe/shared/build"
 )
 
 // Log are the logging flags; embed it.
@@ -22,11 +24,34 @@ type Log struct {
 
 // Logger writes to standard error as the flags say.
 func (l Log) Logger() *slog.Logger {
-	options := &slog.HandlerOptions{Level: l.LogLevel}
+	logger, _ := l.Adjustable()
+	return logger
+}
+
+// Adjustable is Logger, and its level, which may be changed while the logger is used.
+func (l Log) Adjustable() (*slog.Logger, *slog.LevelVar) {
+	level := new(slog.LevelVar)
+	level.Set(l.LogLevel)
+	options := &slog.HandlerOptions{Level: level}
 	if l.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(os.Stderr, options))
+		return slog.New(slog.NewJSONHandler(os.Stderr, options)), level
 	}
-	return slog.New(slog.NewTextHandler(os.Stderr, options))
+	return slog.New(slog.NewTextHandler(os.Stderr, options)), level
+}
+
+// Admin are the flags of the listener for who operates the process; embed it. Its default
+// is the variable admin_listen.
+type Admin struct {
+	AdminListen   string `help:"Address of profiles, build info, the log level and /metrics, without credentials: a loopback one; off: none." default:"${admin_listen}" placeholder:"HOST:PORT"`
+	InsecureAdmin bool   `help:"Allow --admin-listen on an address that others reach: they could read the process's memory."`
+}
+
+// AdminConfig is what the flags say.
+func (a Admin) AdminConfig(level *slog.LevelVar) admin.Config {
+	if a.AdminListen == "off" {
+		return admin.Config{}
+	}
+	return admin.Config{Listen: a.AdminListen, Insecure: a.InsecureAdmin, Level: level}
 }
 
 // Options are those of every command. Each flag can be given as an environment
@@ -39,12 +64,7 @@ func Options(name, description string, defaults kong.Vars) []kong.Option {
 }
 
 // Version is the module's version in this build.
-func Version() string {
-	if info, ok := debug.ReadBuildInfo(); ok {
-		return info.Main.Version
-	}
-	return "unknown"
-}
+func Version() string { return build.Read().Version }
 
 // echo is how long after the first signal another one is taken for the same one:
 // a terminal and a parent process that passes signals on both deliver a Ctrl-C.
