@@ -66,10 +66,13 @@ func (e *endpoint) admit(x *exchange, r *http.Request) error {
 		return err
 	}
 	x.caller = caller
-	return e.rule.check(caller)
+	if err := e.rule.check(caller); err != nil {
+		return err
+	}
+	return e.api.charge(x, r, e.rule.cost.tokens())
 }
 
-// authenticate returns who calls; errors are those of access.Authenticator.
+// authenticate returns who calls; errors are those of verify.
 func (a *API) authenticate(x *exchange, r *http.Request) (*access.Caller, error) {
 	if a.anyone != nil {
 		return a.anyone, nil // whatever they present is nobody's business
@@ -78,7 +81,7 @@ func (a *API) authenticate(x *exchange, r *http.Request) (*access.Caller, error)
 	if x.credential, err = readCredential(r); err != nil {
 		return nil, err
 	}
-	return a.cfg.Access.Authenticate(r.Context(), x.token)
+	return a.verify(r, x.token)
 }
 
 // see notes which cluster a request is about. One that the caller may not see does not

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,9 +16,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/atlhyper/observe/master/access"
+	"github.com/atlhyper/observe/master/audit"
 	"github.com/atlhyper/observe/master/compress"
 	"github.com/atlhyper/observe/master/dashboard"
 	"github.com/atlhyper/observe/master/dispatch"
+	"github.com/atlhyper/observe/master/peer"
 	"github.com/atlhyper/observe/redis/key"
 	"github.com/atlhyper/observe/redis/metric"
 	"github.com/atlhyper/observe/shared/detail"
@@ -83,6 +86,16 @@ type Config struct {
 	ReadyTimeout time.Duration
 	// MaxStreams bounds the event streams that are open; 0 means 1,000.
 	MaxStreams int
+	// Limits say how often callers may ask. The zero value limits nothing.
+	Limits Limits
+	// Proxies are trusted to say who asks, and whether by TLS. The zero value trusts none.
+	Proxies peer.Proxies
+	// Origins are those whose pages may read answers, with the credentials of their
+	// visitors: exact, such as https://dash.example.org. nil means none but our own.
+	Origins []string
+	// Audit gets a line of each detail request and each refusal. nil means that nobody
+	// does.
+	Audit *audit.Log
 	// Heartbeat is between two signs of life on a stream; 0 means 15 s.
 	Heartbeat time.Duration
 	// StreamWait is how long a stream's caller may take to read a piece of what it is
@@ -111,6 +124,8 @@ type API struct {
 	compressor *compress.Compressor
 	metrics    *metrics
 	values     headerValues
+	origins    origins
+	limited    limited
 	streams    streams
 	drained    chan struct{} // closed by Drain
 	drain      sync.Once
@@ -141,13 +156,17 @@ func New(cfg Config) (*API, error) {
 		return nil, fmt.Errorf("api: %w", err)
 	}
 	a := &API{
-		cfg: cfg, log: cfg.Logger, compressor: cfg.Compressor, metrics: metrics, values: newHeaderValues(), drained: make(chan struct{}),
+		cfg: cfg, log: cfg.Logger, compressor: cfg.Compressor, metrics: metrics, drained: make(chan struct{}),
 		nobody: access.Nobody(),
 	}
 	if cfg.Access.Mode() == access.ModeNone {
 		a.anyone = access.Anyone()
 	}
-	if err := metric.Register(cfg.Metrics, a.streams.rows()); err != nil {
+	if a.origins, err = parseOrigins(cfg.Origins); err != nil {
+		return nil, fmt.Errorf("api: Origins: %w", err)
+	}
+	a.values = newHeaderValues(a.anyone == nil, len(a.origins) > 0)
+	if err := metric.Register(cfg.Metrics, slices.Concat(a.streams.rows(), a.limited.rows())); err != nil {
 		return nil, fmt.Errorf("api: %w", err)
 	}
 	a.routes()

@@ -6,6 +6,7 @@ import (
 
 	"github.com/atlhyper/observe/master/dispatch"
 	"github.com/atlhyper/observe/shared/detail"
+	"github.com/atlhyper/observe/shared/fault"
 )
 
 // detail serves an endpoint that runs on a cluster's agent.
@@ -26,6 +27,15 @@ func (a *API) detail(route detailRoute) handler {
 
 // ask runs a request whose parameters are read and sends its answer.
 func (a *API) ask(x *exchange, r *http.Request, p *params, request detail.Request) error {
+	if err := request.Validate(); err != nil {
+		return fault.New(fault.BadRequest, "%s", err)
+	}
+	if a.cfg.Audit != nil {
+		x.note().detail = request
+	}
+	if err := a.chargeDetail(x, r, p.cluster); err != nil {
+		return err
+	}
 	body, err := a.cfg.Details.Do(r.Context(), dispatch.Request{
 		Cluster:     p.cluster,
 		Detail:      request,

@@ -41,7 +41,7 @@ func status(code fault.Code) int {
 		return http.StatusMethodNotAllowed
 	case fault.ResultTooLarge:
 		return http.StatusRequestEntityTooLarge
-	case fault.QueueFull:
+	case fault.QueueFull, fault.RateLimited:
 		return http.StatusTooManyRequests
 	case fault.AgentError:
 		return http.StatusBadGateway
@@ -69,6 +69,9 @@ func (a *API) fail(x *exchange, r *http.Request, err error) {
 	f := fault.From(err)
 	code := status(f.Code)
 	a.logFailure(x, r, err)
+	if a.cfg.Audit != nil {
+		x.note().code = f.Code
+	}
 	if code == http.StatusTooManyRequests || code == http.StatusServiceUnavailable {
 		x.Header().Set("Retry-After", retryAfter(f.RetryAfter))
 	}
@@ -141,20 +144,25 @@ func notFound(_ *exchange, r *http.Request) error {
 	return fault.New(fault.NotFound, "there is no endpoint %.100q", r.URL.Path)
 }
 
+// allowed are the methods that a path has; none when there is no such path.
+func allowed(routes chi.Routes, r *http.Request) []string {
+	path := r.URL.EscapedPath()
+	if r.URL.RawPath == "" {
+		path = r.URL.Path
+	}
+	var methods []string
+	for _, m := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete} {
+		if routes.Match(chi.NewRouteContext(), m, path) {
+			methods = append(methods, m)
+		}
+	}
+	return methods
+}
+
 // methodNotAllowed answers with the methods that the path has.
 func methodNotAllowed(routes chi.Routes) handler {
 	return func(x *exchange, r *http.Request) error {
-		path := r.URL.EscapedPath()
-		if r.URL.RawPath == "" {
-			path = r.URL.Path
-		}
-		var allowed []string
-		for _, m := range []string{http.MethodGet, http.MethodHead, http.MethodPost} {
-			if routes.Match(chi.NewRouteContext(), m, path) {
-				allowed = append(allowed, m)
-			}
-		}
-		allow := strings.Join(allowed, ", ")
+		allow := strings.Join(allowed(routes, r), ", ")
 		x.Header().Set("Allow", allow)
 		return fault.New(fault.MethodNotAllowed, "%.20q is not allowed here, only %s", r.Method, allow)
 	}

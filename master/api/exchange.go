@@ -21,9 +21,10 @@ type exchange struct {
 	caller   *access.Caller // access.Nobody until it is known
 	credential
 	cluster key.Cluster // that it is about; "" for none
-	hidden  bool        // the caller may not see it
+	noted   *noted      // for the audit log; see note
 	status  int         // 0 while nothing was written
 	bytes   int64       // of the body
+	hidden  bool        // the caller may not see the cluster
 	endless bool        // its length says nothing of how fast we are
 	// Values of headers, kept here so that a header is no allocation of its own.
 	id, age [1]string

@@ -84,6 +84,9 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := exchangeOf(w)
 	x.endpoint = e
 	err := e.admit(x, r)
+	if err != nil && e.api.cfg.Audit != nil {
+		x.note().refused = true
+	}
 	if err == nil {
 		err = e.handler(x, r)
 	}

@@ -14,17 +14,49 @@ import (
 // headerValues are the values of headers that never change, made once: sending them
 // allocates nothing. Nobody appends to them.
 type headerValues struct {
-	json, noStore, noCache, acceptEncoding, nosniff, bearer []string
+	json, noStore, noCache, vary, nosniff, bearer []string
+	policy, referrer, resource, transport         []string // of protect
+	yes, exposed                                  []string // of share
 }
 
-func newHeaderValues() headerValues {
-	return headerValues{
-		json:           []string{"application/json; charset=utf-8"},
-		noStore:        []string{"no-store"},
-		noCache:        []string{"no-cache"},
-		acceptEncoding: []string{"Accept-Encoding"},
-		nosniff:        []string{"nosniff"},
-		bearer:         []string{"Bearer"},
+// newHeaderValues are those of an API that tells its callers apart or does not, and that
+// pages of other origins may ask or may not.
+func newHeaderValues(private, shared bool) headerValues {
+	v := headerValues{
+		json:      []string{"application/json; charset=utf-8"},
+		noStore:   []string{"no-store"},
+		noCache:   []string{"no-cache"},
+		nosniff:   []string{"nosniff"},
+		bearer:    []string{"Bearer"},
+		policy:    []string{"default-src 'none'; frame-ancestors 'none'"},
+		referrer:  []string{"no-referrer"},
+		resource:  []string{"same-origin"},
+		transport: []string{"max-age=31536000"},
+		yes:       []string{"true"},
+		exposed:   []string{corsExposed},
+	}
+	vary := "Accept-Encoding"
+	if private {
+		v.noCache = []string{"private, no-cache"}
+		vary += ", Authorization, Cookie"
+	}
+	if shared {
+		vary += ", Origin"
+	}
+	v.vary = []string{vary}
+	return v
+}
+
+// protect says to browsers what the answer is not: a page, a script, or anything that
+// others may embed; and, once they came by TLS, that they shall always.
+func (a *API) protect(x *exchange, r *http.Request) {
+	h := x.Header()
+	h["X-Content-Type-Options"] = a.values.nosniff
+	h["Content-Security-Policy"] = a.values.policy
+	h["Referrer-Policy"] = a.values.referrer
+	h["Cross-Origin-Resource-Policy"] = a.values.resource
+	if a.cfg.Proxies.IsTLS(r) {
+		h["Strict-Transport-Security"] = a.values.transport
 	}
 }
 
@@ -33,7 +65,7 @@ func newHeaderValues() headerValues {
 func (a *API) sendAnswer(x *exchange, r *http.Request, cluster key.Cluster, answer *dashboard.Answer) error {
 	enc := compress.Negotiate(r.Header["Accept-Encoding"])
 	h := x.Header()
-	h["Vary"] = a.values.acceptEncoding
+	h["Vary"] = a.values.vary
 	h["Cache-Control"] = a.values.noCache
 	age := max(0, a.cfg.Now(cluster).Sub(answer.CollectedAt()))
 	x.age[0] = strconv.FormatInt(int64(age/time.Second), 10)
@@ -72,7 +104,7 @@ func (a *API) send(x *exchange, r *http.Request, body []byte) error {
 		return err
 	}
 	h := x.Header()
-	h["Vary"] = a.values.acceptEncoding
+	h["Vary"] = a.values.vary
 	h["Cache-Control"] = a.values.noStore
 	if enc != compress.Identity {
 		h.Set("Content-Encoding", enc.String())

@@ -19,9 +19,8 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !saneID(x.id[0]) {
 		x.id[0] = newID()
 	}
-	h := w.Header()
-	h["X-Request-Id"] = x.id[:]
-	h["X-Content-Type-Options"] = a.values.nosniff
+	w.Header()["X-Request-Id"] = x.id[:]
+	a.protect(x, r)
 
 	defer a.finish(x, r)
 	defer a.rescue(x, r)
@@ -31,6 +30,9 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if r.Body != nil && r.Body != http.NoBody { // net/http bounds the headers
 		r.Body = http.MaxBytesReader(x, r.Body, MaxBody)
+	}
+	if a.share(x, r) {
+		return
 	}
 	if e := a.fixed[r.URL.Path]; e != nil && e.serves(r) {
 		e.ServeHTTP(x, r)
@@ -43,6 +45,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (a *API) finish(x *exchange, r *http.Request) {
 	took := time.Since(x.begun)
 	x.endpoint.metrics.observe(x, took)
+	a.audit(x, r, took)
 	ctx := r.Context()
 	if !a.log.Enabled(ctx, slog.LevelDebug) {
 		return // and box no arguments

@@ -56,14 +56,6 @@ func (f *Failures) Refused(from netip.Addr, credential string) {
 	}
 }
 
-// Count is how often somebody had to wait.
-func (f *Failures) Count() int64 {
-	if f == nil {
-		return 0
-	}
-	return f.buckets.Refused()
-}
-
 func (f *Failures) isNew(t tried) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -55,8 +54,7 @@ func (c Config) withDefaults() (Config, error) {
 // Buckets are token buckets by key, each full at first. nil ones limit nothing. They are
 // safe for concurrent use.
 type Buckets[K comparable] struct {
-	cfg     Config
-	refused atomic.Int64
+	cfg Config
 
 	mu   sync.Mutex
 	held *lru[K, *rate.Limiter]
@@ -88,7 +86,6 @@ func (b *Buckets[K]) Take(key K, tokens int) (wait time.Duration) {
 	reservation := bucket.ReserveN(now, min(tokens, b.cfg.Burst))
 	if wait = reservation.DelayFrom(now); wait > 0 {
 		reservation.CancelAt(now) // nobody waits here: who is refused comes back
-		b.refused.Add(1)
 	}
 	return wait
 }
@@ -108,7 +105,6 @@ func (b *Buckets[K]) Wait(key K) time.Duration {
 	if missing <= 0 {
 		return 0
 	}
-	b.refused.Add(1)
 	return time.Duration(math.Ceil(missing / b.cfg.Rate * float64(time.Second)))
 }
 
@@ -120,12 +116,4 @@ func (b *Buckets[K]) Len() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.held.len()
-}
-
-// Refused counts what had to wait.
-func (b *Buckets[K]) Refused() int64 {
-	if b == nil {
-		return 0
-	}
-	return b.refused.Load()
 }

@@ -23,6 +23,7 @@ const (
 	NotFound         Code = "not_found"          // no such node, trace, service or route
 	MethodNotAllowed Code = "method_not_allowed" // the route exists, not for this method
 	QueueFull        Code = "queue_full"         // command list or waiters at their bound
+	RateLimited      Code = "rate_limited"       // asked more often than one may
 	AgentError       Code = "agent_error"        // the query failed on the agent
 	AgentOffline     Code = "agent_offline"      // no live agent
 	StoreUnavailable Code = "store_unavailable"  // Redis cannot be reached

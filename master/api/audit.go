@@ -1,0 +1,95 @@
+package api
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/atlhyper/observe/master/audit"
+	"github.com/atlhyper/observe/shared/detail"
+	"github.com/atlhyper/observe/shared/fault"
+)
+
+// noted is what an audit line says of a request beside what an exchange knows anyway.
+type noted struct {
+	detail  detail.Request // nil: it was none, or did not come to that
+	code    fault.Code     // "" when the answer is a success
+	refused bool           // before its handler ran
+}
+
+// note is for a request that is no poll of a dashboard: those allocate nothing for it.
+func (x *exchange) note() *noted {
+	if x.noted == nil {
+		x.noted = &noted{}
+	}
+	return x.noted
+}
+
+// Outcomes beside the error codes.
+const (
+	outcomeOK     = "ok"
+	outcomeGone   = "canceled"       // the caller hung up before the answer
+	outcomeHidden = "cluster_hidden" // told that there is no such cluster, which it may not see
+)
+
+// outcome is what an audit line says of the end; "" when there is nothing to audit: what
+// is read of a snapshot, and what is wrong without being refused.
+func (x *exchange) outcome() string {
+	var n noted
+	if x.noted != nil {
+		n = *x.noted
+	}
+	refused := n.refused || x.hidden || n.code == fault.Unauthorized || n.code == fault.Forbidden || n.code == fault.RateLimited
+	switch isDetail := n.detail != nil || x.endpoint.rule.cost == costDetail; {
+	case !refused && !isDetail:
+		return ""
+	case x.hidden:
+		return outcomeHidden
+	case n.code != "":
+		return string(n.code)
+	case x.status == 0:
+		return outcomeGone
+	default:
+		return outcomeOK
+	}
+}
+
+// audit writes a line for a request that ran on an agent, or was refused.
+func (a *API) audit(x *exchange, r *http.Request, took time.Duration) {
+	if a.cfg.Audit == nil {
+		return
+	}
+	outcome := x.outcome()
+	if outcome == "" {
+		return
+	}
+	role := x.caller.Role
+	if x.cluster != "" {
+		role = x.caller.RoleIn(x.cluster)
+	}
+	a.cfg.Audit.Write(r.Context(), &audit.Entry{
+		Begun:     x.begun,
+		Caller:    x.caller.Name,
+		Role:      role.String(),
+		Auth:      string(a.cfg.Access.Mode()),
+		Cluster:   string(x.cluster),
+		Method:    r.Method,
+		Route:     x.endpoint.metrics.route,
+		Detail:    x.note().detail,
+		Outcome:   outcome,
+		Status:    x.status,
+		Bytes:     x.bytes,
+		Took:      took,
+		RequestID: x.requestID(),
+		TraceID:   traceID(r),
+		Remote:    a.cfg.Proxies.Addr(r),
+	})
+}
+
+// traceID is the caller's trace, "" when there is none.
+func traceID(r *http.Request) string {
+	parent := traceparent(r)
+	if parent == "" {
+		return ""
+	}
+	return parent[len("00-") : len("00-")+32]
+}
