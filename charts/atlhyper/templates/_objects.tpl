@@ -52,8 +52,6 @@ metadata:
     {{- toYaml . | nindent 4 }}
     {{- end }}
 spec:
-  # The label job, by which the alerts tell masters and agents apart.
-  jobLabel: app.kubernetes.io/component
   selector:
     matchLabels:
       {{- include "atlhyper.selector" (list $top $component) | nindent 6 }}

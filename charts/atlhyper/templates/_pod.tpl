@@ -43,16 +43,13 @@ with the component's values and its name.
 {{- end }}
 {{- end -}}
 
-{{/* Environment variables: what is secret, and what only the pod knows. */}}
+{{/* Environment variables: what is secret, and what the container may take. */}}
 {{- define "atlhyper.env" -}}
 {{- $values := index . 1 -}}
 # Go's memory limit is the container's: it collects harder before it is killed.
 - name: GOMEMLIMIT
   valueFrom:
     resourceFieldRef: {resource: limits.memory}
-- name: POD_NAMESPACE
-  valueFrom:
-    fieldRef: {fieldPath: metadata.namespace}
 {{- with include "atlhyper.redis.urlSecret" . | fromYaml }}
 {{- if .name }}
 - name: ATLHYPER_REDIS
