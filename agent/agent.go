@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/atlhyper/observe/agent/collect"
@@ -39,6 +38,14 @@ type Agent struct {
 // New wires an agent. It does not connect: without ClickHouse the agent publishes
 // why its sections fail, without Redis it keeps trying, and both mend themselves.
 func New(cfg Config) (*Agent, error) {
+	registry, err := metric.NewRegistry()
+	if err != nil {
+		return nil, fmt.Errorf("agent: %w", err)
+	}
+	return newAgent(cfg, registry)
+}
+
+func newAgent(cfg Config, registry *prometheus.Registry) (*Agent, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("agent: %w", err)
@@ -53,7 +60,7 @@ func New(cfg Config) (*Agent, error) {
 		return nil, errors.Join(fmt.Errorf("agent: %w", err), source.Close())
 	}
 	a := &Agent{
-		cfg: cfg, clients: clients, source: source, started: time.Now(), metrics: prometheus.NewRegistry(),
+		cfg: cfg, clients: clients, source: source, started: time.Now(), metrics: registry,
 		beating: conn.Outage{Logger: cfg.Logger, What: "the beat"},
 	}
 	if err := a.wire(); err != nil {
@@ -89,11 +96,7 @@ func (a *Agent) wire() (err error) {
 		Cluster: cluster, Instance: cfg.Instance, Slots: cfg.Slots,
 		MaxReplyBytes: cfg.MaxReplyBytes, Handle: registry.Run, Metrics: a.metrics, Logger: cfg.Logger,
 	})
-	if err != nil {
-		return err
-	}
-	return metric.Register(a.metrics, nil,
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return err
 }
 
 // leaveTimeout bounds the last words to Redis.
@@ -103,14 +106,49 @@ const leaveTimeout = 3 * time.Second
 // what runs is answered, what waits is handed back, masters are told. It must be
 // called once.
 func (a *Agent) Run(ctx context.Context) (err error) {
-	a.cfg.Logger.InfoContext(ctx, "agent runs", "cluster", a.cfg.ClusterID, "instance", a.cfg.Instance, "version", a.cfg.Version)
-	defer func() { err = errors.Join(err, a.source.Close(), a.clients.Close()) }()
-	endMetrics, err := a.serveMetrics(ctx)
+	endListen, err := a.cfg.listen(ctx, a.metrics)
+	if err != nil {
+		return errors.Join(err, a.source.Close(), a.clients.Close())
+	}
+	defer func() { err = errors.Join(err, endListen()) }()
+	return a.work(ctx)
+}
+
+// Run is Identified, New and Agent.Run in one, but for that the listeners answer before
+// the cluster's id is known: what probes and scrapes the agent sees that it is there. It
+// returns nil, too, when ctx is done while it waits for the id.
+func Run(ctx context.Context, cfg Config) (err error) {
+	full := cfg.withDefaults()
+	if err := full.validateBounds(); err != nil { // not only after a long wait
+		return fmt.Errorf("agent: %w", err)
+	}
+	registry, err := metric.NewRegistry()
+	if err != nil {
+		return fmt.Errorf("agent: %w", err)
+	}
+	endListen, err := full.listen(ctx, registry)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, endMetrics()) }()
+	defer func() { err = errors.Join(err, endListen()) }()
+	cfg, err = cfg.Identified(ctx)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil //nolint:nilerr // told to end while it waited
+	case err != nil:
+		return err
+	}
+	a, err := newAgent(cfg, registry)
+	if err != nil {
+		return err
+	}
+	return a.work(ctx)
+}
 
+// work is Run without the listeners.
+func (a *Agent) work(ctx context.Context) (err error) {
+	a.cfg.Logger.InfoContext(ctx, "agent runs", "cluster", a.cfg.ClusterID, "instance", a.cfg.Instance, "version", a.cfg.Version)
+	defer func() { err = errors.Join(err, a.source.Close(), a.clients.Close()) }()
 	// The beat goes on until the last command is answered: without it another
 	// agent would take back what this one is working on.
 	first := make(chan struct{})

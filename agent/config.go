@@ -10,6 +10,7 @@ import (
 	"github.com/atlhyper/observe/agent/clickhouse"
 	"github.com/atlhyper/observe/redis/conn"
 	"github.com/atlhyper/observe/redis/key"
+	"github.com/atlhyper/observe/shared/admin"
 )
 
 // Defaults of Config.
@@ -20,6 +21,8 @@ const (
 	DefaultSlots          = 16
 	DefaultMaxReply       = 16 << 20
 	DefaultCompressAbove  = 256 << 10
+	// DefaultAdminListen is what the command takes; Config.Admin has none.
+	DefaultAdminListen = "127.0.0.1:6061"
 )
 
 // Config is what an Agent needs. The zero value of a field means its default.
@@ -72,6 +75,8 @@ type Config struct {
 	MetricsListen string
 	// OnMetricsListen, if set, is told the address once /metrics answers.
 	OnMetricsListen func(net.Addr)
+	// Admin is the listener for who operates the agent. Default: none.
+	Admin admin.Config
 
 	// Logger gets what happens. Default: nothing is logged.
 	Logger *slog.Logger
@@ -121,8 +126,8 @@ func (c Config) Validate() error {
 
 // validateBounds leaves the names out.
 func (c Config) validateBounds() error {
-	if _, _, err := net.SplitHostPort(c.MetricsListen); c.MetricsListen != "" && err != nil {
-		return fmt.Errorf("metrics listen: %q is no host:port", c.MetricsListen)
+	if err := errors.Join(validateListen("metrics listen", c.MetricsListen), c.Admin.Validate()); err != nil {
+		return err
 	}
 	if len(c.Instance) > key.MaxUnique {
 		return fmt.Errorf("instance: is longer than %d characters", key.MaxUnique)

@@ -2,50 +2,45 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"log/slog"
 	"net"
-	"net/http"
-	"time"
 
-	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/atlhyper/observe/redis/bus"
+	"github.com/atlhyper/observe/redis/metric"
+	"github.com/atlhyper/observe/shared/admin"
 	"github.com/atlhyper/observe/shared/httpserver"
 )
 
 // Commands counts what became of commands since the agent started.
 func (a *Agent) Commands() bus.ServerStats { return a.bus.Stats() }
 
-// Bounds of a connection to /metrics.
-const (
-	metricsTimeout = 10 * time.Second
-	metricsHeader  = 8 << 10
-)
-
-// serveMetrics answers Prometheus until the returned function is called: the agent's
-// last commands are still seen. It does nothing without an address to listen on.
-func (a *Agent) serveMetrics(ctx context.Context) (end func() error, err error) {
-	if a.cfg.MetricsListen == "" {
-		return func() error { return nil }, nil
-	}
-	var listen net.ListenConfig
-	listener, err := listen.Listen(ctx, "tcp", a.cfg.MetricsListen)
+// listen answers Prometheus, and who operates the agent, until the returned function is
+// called: its last commands are still seen. It does nothing without an address.
+func (c Config) listen(ctx context.Context, registry *prometheus.Registry) (end func() error, err error) {
+	handler := metric.Handler(registry)
+	operating, err := admin.Start(ctx, c.Admin, handler, c.Logger)
 	if err != nil {
-		return nil, fmt.Errorf("agent: metrics: %w", err)
+		return nil, fmt.Errorf("agent: %w", err)
 	}
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(a.metrics, promhttp.HandlerOpts{MaxRequestsInFlight: 4}))
-	server := &http.Server{
-		Handler: mux, ReadTimeout: metricsTimeout, WriteTimeout: metricsTimeout, MaxHeaderBytes: metricsHeader,
-		ErrorLog: slog.NewLogLogger(a.cfg.Logger.Handler(), slog.LevelDebug),
+	if c.MetricsListen == "" {
+		return operating.End, nil
 	}
-	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
-	ended := make(chan error, 1)
-	go func() { ended <- httpserver.Run(serving, server, listener, metricsTimeout) }()
-	a.cfg.OnMetricsListen(listener.Addr())
-	return func() error {
-		stop()
-		return <-ended
-	}, nil
+	metrics, err := httpserver.StartSide(ctx, httpserver.SideConfig{
+		Name: "metrics", Address: c.MetricsListen, Handler: metric.OnPath(handler), Logger: c.Logger,
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("agent: %w", err), operating.End())
+	}
+	c.OnMetricsListen(metrics.Addr())
+	return func() error { return errors.Join(metrics.End(), operating.End()) }, nil
+}
+
+func validateListen(name, address string) error {
+	if _, _, err := net.SplitHostPort(address); address != "" && err != nil {
+		return fmt.Errorf("%s: %q is no host:port", name, address)
+	}
+	return nil
 }

@@ -11,12 +11,14 @@ import (
 	"github.com/atlhyper/observe/master/dashboard"
 	"github.com/atlhyper/observe/redis/conn"
 	"github.com/atlhyper/observe/redis/key"
+	"github.com/atlhyper/observe/shared/admin"
 	"github.com/atlhyper/observe/shared/detail"
 )
 
 // Defaults of Config.
 const (
 	DefaultListen       = "127.0.0.1:8080"
+	DefaultAdminListen  = "127.0.0.1:6060" // what the command takes; Config.Admin has none
 	DefaultRedis        = "redis://127.0.0.1:6379/0"
 	DefaultMaxRange     = detail.MaxRange
 	DefaultTimeout      = api.DefaultTimeout
@@ -75,6 +77,15 @@ type Config struct {
 	// DrainTimeout bounds how long requests under way may take to finish. Default 35 s.
 	DrainTimeout time.Duration
 
+	// MetricsListen is the address, host:port, of a listener for /metrics alone, without
+	// credentials; port 0 takes a free one. Default: /metrics is beside the API, for those
+	// who may see all clusters.
+	MetricsListen string
+	// OnMetricsListen, if set, is told the address once that listener answers.
+	OnMetricsListen func(net.Addr)
+	// Admin is the listener for who operates the replica. Default: none.
+	Admin admin.Config
+
 	// OnListen, if set, is told the address once connections are accepted.
 	OnListen func(net.Addr)
 	// Logger gets what happens. Default: nothing is logged.
@@ -97,8 +108,10 @@ func (c Config) withDefaults() Config {
 	if c.Replica == "" {
 		c.Replica = key.HostInstance("master")
 	}
-	if c.OnListen == nil {
-		c.OnListen = func(net.Addr) {}
+	for _, told := range []*func(net.Addr){&c.OnListen, &c.OnMetricsListen} {
+		if *told == nil {
+			*told = func(net.Addr) {}
+		}
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -118,6 +131,12 @@ func setDefault[T comparable](field *T, value T) {
 func (c Config) Validate() error {
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		return fmt.Errorf("listen: %q is no host:port", c.Listen)
+	}
+	if _, _, err := net.SplitHostPort(c.MetricsListen); c.MetricsListen != "" && err != nil {
+		return fmt.Errorf("metrics listen: %q is no host:port", c.MetricsListen)
+	}
+	if err := c.Admin.Validate(); err != nil {
+		return err
 	}
 	if err := key.ValidateInstance(c.Replica); err != nil {
 		return fmt.Errorf("replica: %w", err)

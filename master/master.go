@@ -12,8 +12,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/atlhyper/observe/master/api"
@@ -63,7 +61,7 @@ func New(cfg Config) (*Master, error) {
 	if err != nil {
 		return nil, fmt.Errorf("master: %w", err)
 	}
-	m := &Master{cfg: cfg, clients: clients, metrics: prometheus.NewRegistry()}
+	m := &Master{cfg: cfg, clients: clients}
 	if err := m.wire(); err != nil {
 		return nil, errors.Join(fmt.Errorf("master: %w", err), clients.Close())
 	}
@@ -72,9 +70,7 @@ func New(cfg Config) (*Master, error) {
 
 func (m *Master) wire() (err error) {
 	cfg := m.cfg
-	err = metric.Register(m.metrics, nil,
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	if err != nil {
+	if m.metrics, err = metric.NewRegistry(); err != nil {
 		return err
 	}
 	m.reader = snapshot.NewReader(m.clients, snapshot.ReaderConfig{Logger: cfg.Logger})
@@ -120,7 +116,7 @@ func (m *Master) wire() (err error) {
 		MaxStreams:   cfg.MaxStreams,
 		Compressor:   compressor,
 		Metrics:      m.metrics,
-		ServeMetrics: promhttp.HandlerFor(m.metrics, promhttp.HandlerOpts{}),
+		ServeMetrics: m.besideAPI(),
 		Logger:       cfg.Logger,
 	})
 	return err
@@ -148,10 +144,15 @@ func (m *Master) nowHeld(c key.Cluster) time.Time {
 // connections to Redis close. It must be called once.
 func (m *Master) Run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, m.clients.Close()) }()
+	endBeside, err := m.listenBeside(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, endBeside()) }()
 	var listen net.ListenConfig
 	listener, err := listen.Listen(ctx, "tcp", m.cfg.Listen)
 	if err != nil {
-		return fmt.Errorf("master: %w", err)
+		return fmt.Errorf("master: listen: %w", err)
 	}
 	m.cfg.Logger.InfoContext(ctx, "master listens", "address", listener.Addr().String(), "replica", m.cfg.Replica)
 	m.cfg.OnListen(listener.Addr())

@@ -35,6 +35,7 @@ type flags struct {
 	CompressAbove  int           `help:"Bytes above which a section is stored as zstd; negative: never." default:"${compress_above}"`
 	MetricsListen  string        `help:"Address of /metrics for Prometheus; by default it is not served." placeholder:"HOST:PORT"`
 
+	cli.Admin
 	cli.Log
 
 	Version kong.VersionFlag `help:"Print the version and exit." env:"-"`
@@ -47,7 +48,7 @@ func main() {
 }
 
 func run(ctx context.Context, f flags) error {
-	logger := f.Logger()
+	logger, level := f.Adjustable()
 	conn.LibraryLog(logger)
 	cfg := agent.Config{
 		ClusterID:      f.ClusterID,
@@ -63,23 +64,13 @@ func run(ctx context.Context, f flags) error {
 		Slots:          f.Slots,
 		MaxReplyBytes:  f.MaxReplyBytes,
 		MetricsListen:  f.MetricsListen,
+		Admin:          f.AdminConfig(level),
 		Logger:         logger,
 	}
 	if err := f.kubernetes(&cfg); err != nil {
 		return err
 	}
-	cfg, err := cfg.Identified(ctx)
-	switch {
-	case err != nil && ctx.Err() != nil:
-		return nil //nolint:nilerr // told to end while it waited
-	case err != nil:
-		return err
-	}
-	a, err := agent.New(cfg)
-	if err != nil {
-		return err
-	}
-	return a.Run(ctx)
+	return agent.Run(ctx, cfg)
 }
 
 // kubernetes adds the Kubernetes API that the flags ask for, if any, and the election
@@ -121,6 +112,7 @@ func options() []kong.Option {
 func defaults() kong.Vars {
 	vars := chflags.Defaults()
 	maps.Copy(vars, kong.Vars{
+		"admin_listen":    agent.DefaultAdminListen,
 		"redis":           agent.DefaultRedis,
 		"interval":        agent.DefaultInterval.String(),
 		"section_timeout": agent.DefaultSectionTimeout.String(),

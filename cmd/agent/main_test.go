@@ -52,7 +52,7 @@ func TestBadFlags(t *testing.T) {
 }
 
 func TestRun(t *testing.T) {
-	nowhere := []string{"--cluster-id=a", "--clickhouse=http://127.0.0.1:1/otel", "--redis=redis://127.0.0.1:1", "--log-level=error"}
+	nowhere := []string{"--cluster-id=a", "--clickhouse=http://127.0.0.1:1/otel", "--redis=redis://127.0.0.1:1", "--log-level=error", "--admin-listen=off"}
 	f, err := parse(t, nowhere...)
 	if err != nil {
 		t.Fatal(err)
@@ -87,7 +87,7 @@ func TestRun(t *testing.T) {
 // Without an API server and a name, the agent waits for the cluster's id; it ends when
 // it is told to.
 func TestEndsWhileItWaitsForItsID(t *testing.T) {
-	f, err := parse(t, "--clickhouse=http://127.0.0.1:1/otel", "--redis=redis://127.0.0.1:1", "--kubeconfig="+kubeconfig(t, "http://127.0.0.1:1"))
+	f, err := parse(t, "--clickhouse=http://127.0.0.1:1/otel", "--redis=redis://127.0.0.1:1", "--kubeconfig="+kubeconfig(t, "http://127.0.0.1:1"), "--admin-listen=off")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,6 +39,9 @@ type flags struct {
 	DrainDelay   time.Duration `help:"How long to go on accepting at the end, while /readyz already fails." default:"0s"`
 	DrainTimeout time.Duration `help:"How long requests under way may take to finish at the end." default:"${drain_timeout}"`
 
+	MetricsListen string `help:"Address of a listener for /metrics alone, without credentials; by default it is beside the API." placeholder:"HOST:PORT"`
+
+	cli.Admin
 	cli.Log
 
 	Version kong.VersionFlag `help:"Print the version and exit." env:"-"`
@@ -64,7 +67,7 @@ func main() {
 }
 
 func run(ctx context.Context, f flags) error {
-	logger := f.Logger()
+	logger, level := f.Adjustable()
 	conn.LibraryLog(logger)
 	m, err := master.New(master.Config{
 		Listen:            f.Listen,
@@ -83,6 +86,8 @@ func run(ctx context.Context, f flags) error {
 		MaxStreams:        f.MaxStreams,
 		DrainDelay:        f.DrainDelay,
 		DrainTimeout:      f.DrainTimeout,
+		MetricsListen:     f.MetricsListen,
+		Admin:             f.AdminConfig(level),
 		Logger:            logger,
 	})
 	if err != nil {
@@ -98,6 +103,7 @@ func options() []kong.Option {
 func defaults() kong.Vars {
 	return kong.Vars{
 		"listen":        master.DefaultListen,
+		"admin_listen":  master.DefaultAdminListen,
 		"redis":         master.DefaultRedis,
 		"max_range":     api.FormatDuration(master.DefaultMaxRange),
 		"timeout":       api.FormatDuration(master.DefaultTimeout),

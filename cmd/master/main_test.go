@@ -59,7 +59,7 @@ func TestBadFlags(t *testing.T) {
 }
 
 func TestRun(t *testing.T) {
-	f, err := parse(t, "--listen", "127.0.0.1:0", "--redis", "redis://127.0.0.1:1", "--log-level", "error")
+	f, err := parse(t, "--listen", "127.0.0.1:0", "--redis", "redis://127.0.0.1:1", "--log-level", "error", "--admin-listen=off")
 	if err != nil {
 		t.Fatal(err)
 	}

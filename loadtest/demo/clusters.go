@@ -102,7 +102,7 @@ func (d *demo) startAgent(c cluster) {
 	args := []string{
 		"--cluster-id", string(c.id), "--instance", string(c.id) + "-agent",
 		"--clickhouse", c.dsn, "--redis", d.cfg.redisURL(),
-		"--interval", d.cfg.Interval.String(), "--log-level", d.logLevel(),
+		"--interval", d.cfg.Interval.String(), "--log-level", d.logLevel(), "--admin-listen", "off",
 	}
 	if c.kubeconfig != "" {
 		args = append(args, "--kubernetes", "on", "--kubeconfig", c.kubeconfig)

@@ -168,7 +168,7 @@ func processFaults() []experiment {
 		{fault: "a master killed while it waits, started again 10 s later; another one goes on", setup: func(t *testing.T) (*stack, func()) {
 			server := redistest.Start(t)
 			addr := freeAddress(t)
-			p := start(t, "master", "--listen", addr, "--redis", server.URL(), "--replica", "killed")
+			p := start(t, "master", "--listen", addr, "--redis", server.URL(), "--replica", "killed", "--admin-listen", "off")
 			s := newStack(t, plan{
 				redisURL: server.URL(), masters: 1, extra: []string{"http://" + addr}, fleet: fleet.Config{QueryTime: time.Second},
 			}, server.Client(t))
