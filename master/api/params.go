@@ -190,8 +190,12 @@ func (p *params) seconds(name string) int64 {
 func (p *params) readCluster() { p.setCluster(p.text("cluster_id")) }
 
 func (p *params) setCluster(id string) {
-	p.check(key.ValidateCluster(id))
+	err := key.ValidateCluster(id)
+	p.check(err)
 	p.cluster = key.Cluster(id)
+	if err == nil {
+		p.exchange.cluster = p.cluster // what is audited says it also when something else is wrong
+	}
 }
 
 // sections reads names of sections with commas between; all dashboards when it is
