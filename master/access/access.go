@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -73,6 +74,9 @@ func NewCaller(name string, expires time.Time, grants ...Grant) *Caller {
 	}
 	return c
 }
+
+// Grants are the roles of the caller, each with the clusters in which it has it.
+func (c *Caller) Grants() []Grant { return slices.Clone(c.grants) }
 
 // RoleIn is what the caller may do in a cluster; zero: it does not exist for the caller.
 func (c *Caller) RoleIn(cluster key.Cluster) Role {
