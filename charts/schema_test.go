@@ -122,7 +122,7 @@ type schemaNode struct {
 	Additional any                    `json:"additionalProperties"`
 }
 
-func schema(t *testing.T) (root *schemaNode, resolve func(*schemaNode) *schemaNode) {
+func valuesSchema(t *testing.T) (root *schemaNode, resolve func(*schemaNode) *schemaNode) {
 	t.Helper()
 	text, err := files.ReadFile("atlhyper/values.schema.json")
 	if err != nil {
@@ -155,7 +155,7 @@ func TestValuesAreThoseOfTheSchema(t *testing.T) {
 	if err != nil || len(documents) != 1 {
 		t.Fatalf("%d documents, %v", len(documents), err)
 	}
-	root, resolve := schema(t)
+	root, resolve := valuesSchema(t)
 	var walk func(at string, n *schemaNode, value any)
 	walk = func(at string, n *schemaNode, value any) {
 		n = resolve(n)
