@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/atlhyper/observe/master/access"
 	"github.com/atlhyper/observe/redis/key"
@@ -81,7 +82,41 @@ func (a *API) authenticate(x *exchange, r *http.Request) (*access.Caller, error)
 	if x.credential, err = readCredential(r); err != nil {
 		return nil, err
 	}
+	if x.cookie {
+		if err := a.checkOrigin(r); err != nil {
+			return nil, err
+		}
+	}
 	return a.verify(r, x.token)
+}
+
+// checkOrigin refuses a request that a page of somebody else had a browser send, and to
+// which the browser added the cookie. The error is forbidden.
+func (a *API) checkOrigin(r *http.Request) error {
+	if err := a.crossOrigin.Check(r); err != nil {
+		return fault.Wrap(err, fault.Forbidden, "a page of another origin may not do this with your session")
+	}
+	return nil
+}
+
+// readmit is admit for a request that goes on: the token may have ended or been
+// withdrawn since, or give less than it gave.
+func (a *API) readmit(x *exchange, r *http.Request) error {
+	if a.anyone != nil {
+		return nil
+	}
+	caller, err := a.cfg.Access.Authenticate(r.Context(), x.token)
+	switch ended := x.caller.Expires; {
+	case fault.Is(err, fault.Unavailable) && (ended.IsZero() || time.Now().Before(ended)):
+		return nil // what was found out before holds
+	case err != nil:
+		return err
+	}
+	x.caller = caller
+	if err := x.endpoint.rule.check(caller); err != nil {
+		return err
+	}
+	return x.see(x.cluster)
 }
 
 // see notes which cluster a request is about. One that the caller may not see does not

@@ -124,11 +124,13 @@ type API struct {
 	compressor *compress.Compressor
 	metrics    *metrics
 	values     headerValues
-	origins    origins
-	limited    limited
-	streams    streams
-	drained    chan struct{} // closed by Drain
-	drain      sync.Once
+	// crossOrigin knows what pages of other origins sent. Those of Config.Origins may.
+	crossOrigin *http.CrossOriginProtection
+	origins     origins
+	limited     limited
+	streams     streams
+	drained     chan struct{} // closed by Drain
+	drain       sync.Once
 }
 
 // New returns the API.
@@ -164,6 +166,12 @@ func New(cfg Config) (*API, error) {
 	}
 	if a.origins, err = parseOrigins(cfg.Origins); err != nil {
 		return nil, fmt.Errorf("api: Origins: %w", err)
+	}
+	a.crossOrigin = http.NewCrossOriginProtection()
+	for _, origin := range cfg.Origins {
+		if err := a.crossOrigin.AddTrustedOrigin(origin); err != nil {
+			return nil, fmt.Errorf("api: Origins: %w", err)
+		}
 	}
 	a.values = newHeaderValues(a.anyone == nil, len(a.origins) > 0)
 	if err := metric.Register(cfg.Metrics, slices.Concat(a.streams.rows(), a.limited.rows())); err != nil {

@@ -11,14 +11,16 @@ import (
 
 // credential is what a caller presents.
 type credential struct {
-	token string
+	token  string
+	cookie bool // it came in one
 }
 
-// readCredential reads the header Authorization. The errors are unauthorized.
+// readCredential reads the header Authorization or, when there is none, the session's
+// cookie. The errors are unauthorized.
 func readCredential(r *http.Request) (credential, error) {
 	headers := r.Header["Authorization"]
 	if len(headers) == 0 {
-		return credential{}, access.Missing()
+		return readSession(r)
 	}
 	scheme, token, _ := strings.Cut(headers[0], " ")
 	token = strings.Trim(token, " ")
@@ -26,6 +28,18 @@ func readCredential(r *http.Request) (credential, error) {
 		return credential{}, access.Invalid()
 	}
 	return credential{token: token}, nil
+}
+
+// readSession reads the cookie. Two of one name are none: somebody else set one of them.
+func readSession(r *http.Request) (credential, error) {
+	switch cookies := r.CookiesNamed(sessionName(r)); {
+	case len(cookies) == 0:
+		return credential{}, access.Missing()
+	case len(cookies) > 1 || !isToken(cookies[0].Value):
+		return credential{}, access.Invalid()
+	default:
+		return credential{token: cookies[0].Value, cookie: true}, nil
+	}
 }
 
 // isToken tells whether a text has the form of a bearer token: RFC 6750, 2.1. Such a

@@ -122,6 +122,9 @@ func (a *API) routes() {
 	if a.cfg.ServeMetrics != nil {
 		a.route(http.MethodGet, "/metrics", rule{overseers, costFree}, a.serveMetrics)
 	}
+	a.route(http.MethodGet, Prefix+"/session", rule{callers, costFree}, a.showSession)
+	a.route(http.MethodPost, Prefix+"/session", rule{callers, costFree}, a.openSession)
+	a.route(http.MethodDelete, Prefix+"/session", public, a.closeSession)
 	a.route(http.MethodGet, Prefix+"/clusters", view, a.clusters)
 	a.route(http.MethodGet, Prefix+"/clusters/{id}", view, a.clusterByID)
 	a.route(http.MethodGet, Prefix+"/fleet", view, a.fleet)

@@ -80,7 +80,12 @@ func (a *API) stream(x *exchange, r *http.Request) error {
 // errDrained is why streams end when the replica does: their callers go to another.
 var errDrained = errors.New("the replica is shutting down")
 
-// run sends events until the caller leaves or is too slow, or the replica ends.
+// errDenied is why streams end whose caller has lost the right to them. It is told so
+// when it comes back.
+var errDenied = errors.New("the caller may not see this any more")
+
+// run sends events until the caller leaves, is too slow or loses its rights, or the
+// replica ends.
 func (s *stream) run(x *exchange, r *http.Request, changed <-chan struct{}) error {
 	ctx := r.Context()
 	heartbeat := time.NewTicker(s.api.cfg.Heartbeat)
@@ -92,6 +97,9 @@ func (s *stream) run(x *exchange, r *http.Request, changed <-chan struct{}) erro
 		if s.api.isDraining() {
 			// The last deadline may be over, and the end of the answer wants to be sent, too.
 			return errors.Join(errDrained, s.events.comment())
+		}
+		if err := s.api.readmit(x, r); err != nil {
+			return errors.Join(errDenied, err, s.events.comment())
 		}
 		if err := s.update(x, r); err != nil {
 			return err
@@ -173,6 +181,8 @@ func reasonOf(err error) string {
 	switch {
 	case errors.Is(err, errDrained):
 		return "drained"
+	case errors.Is(err, errDenied):
+		return "denied"
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return "slow"
 	default:

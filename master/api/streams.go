@@ -9,8 +9,9 @@ import (
 
 // streams counts the event streams of this replica.
 type streams struct {
-	open, refused       atomic.Int64
-	drained, slow, left atomic.Int64 // how they ended
+	open, refused   atomic.Int64
+	drained, denied atomic.Int64 // how they ended
+	slow, left      atomic.Int64
 }
 
 // enter takes a place; the error is queue_full.
@@ -29,7 +30,7 @@ func (s *streams) leave() { s.open.Add(-1) }
 func (s *streams) ended(err error) { s.byReason()[reasonOf(err)].Add(1) }
 
 func (s *streams) byReason() map[string]*atomic.Int64 {
-	return map[string]*atomic.Int64{"drained": &s.drained, "slow": &s.slow, "left": &s.left}
+	return map[string]*atomic.Int64{"drained": &s.drained, "denied": &s.denied, "slow": &s.slow, "left": &s.left}
 }
 
 func (s *streams) rows() []metric.Row {
@@ -40,7 +41,7 @@ func (s *streams) rows() []metric.Row {
 	for reason, counter := range s.byReason() {
 		rows = append(rows, metric.Row{
 			Name: "http_streams_ended_total", Label: "reason", Value: reason, Counter: counter,
-			Help: "Event streams that ended: the caller left or its connection broke, it was too slow, or the replica drained.",
+			Help: "Event streams that ended: the caller left or its connection broke, was too slow or lost its rights, or the replica drained.",
 		})
 	}
 	return rows

@@ -1,0 +1,6 @@
+package api
+
+import "github.com/go-chi/chi/v5"
+
+// Routes are those that the API serves, for tests that walk them.
+func (a *API) Routes() chi.Routes { return a.router }
