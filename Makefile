@@ -8,6 +8,9 @@ GOLANGCI_VERSION := v2.15.0
 GOLANGCI := $(CACHE)/bin/golangci-lint-$(GOLANGCI_VERSION)
 # The race detector needs a C compiler; without one the tests run without it.
 RACE := $(shell command -v gcc >/dev/null 2>&1 && echo -race)
+# What make test-chart renders with; the version is in the tools module's go.mod.
+HELM_VERSION := $(shell awk '$$1 == "helm.sh/helm/v4" { print $$2 }' charts/helm/go.mod)
+HELM := $(CACHE)/bin/helm-$(HELM_VERSION)
 GOTEST := go test -timeout 20m
 # k6 with the module that reads streams; its version is in loadtest/k6/runner/go.mod.
 K6 := $(CACHE)/bin/k6-sse
@@ -24,11 +27,15 @@ CELL ?= 1500ms
 # Sizes of make bench-detail.
 SPANS   ?= 15000000
 SAMPLES ?= 50000000
+# What make build builds; make image needs no more than its own command.
+BINARIES := agent atlhyper chdb loadtest master
+# What the names of the images begin with.
+PREFIX ?=
 # Intervals after which all must be whole again in make test-faults; 0 means no bound.
 WITHIN ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-alerts test-kube test-faults soak loadtest test-race bench bench-collect bench-detail bench-kube build lint fmt verify fuzz golden clean
+.PHONY: help demo test test-alerts test-chart test-kube test-faults soak loadtest test-race bench bench-collect bench-detail bench-kube build image test-image lint fmt verify fuzz golden golden-chart clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,9 +57,13 @@ test-alerts: ## check the alert rules, and that each fires and ends when it shou
 	promtool check rules charts/atlhyper/observability/alerts.yaml
 	promtool test rules charts/atlhyper/observability/alerts_test.yaml
 
-test-kube: ## run the tests of agent/kube and kubesim on a real kube-apiserver (built the first time: 7 to 11 minutes)
+test-chart: $(HELM) ## lint and render the Helm chart, and hand all it makes to a real kube-apiserver (helm is built the first time: two minutes)
 	@$(SETUP) kube
-	$(GOTEST) -count=1 ./agent/kube ./agent/kube/kubetest ./loadtest/kubesim/world -kube
+	$(GOTEST) -count=1 ./charts -helm $(abspath $(HELM)) -kube
+
+test-kube: ## run the tests of agent/kube, kubesim and the chart on a real kube-apiserver (built the first time: 7 to 11 minutes)
+	@$(SETUP) kube
+	$(GOTEST) -count=1 ./agent/kube ./agent/kube/kubetest ./loadtest/kubesim/world ./charts -kube
 
 test-faults: ## break one part after the other under load (seven minutes); rewrites docs/faults.md
 	@$(SETUP) test
@@ -101,7 +112,15 @@ bench-kube: ## what the informers and sections of 5,000 pods and 200 nodes cost 
 build: ## build the binaries into bin/
 	@mkdir -p bin
 	@echo "building into bin/: takes one to two minutes the first time"
-	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/...
+	CGO_ENABLED=0 go build -trimpath -o bin/ $(BINARIES:%=./cmd/%)
+
+image: ## build the container images of master, agent and atlhyper into out/image, without a container engine (amd64 and arm64; PREFIX=registry.example/team/)
+	@echo "building into out/image: takes five minutes the first time"
+	go run ./cmd/image --prefix '$(PREFIX)'
+
+test-image: ## build the images twice, compare them, and run them on a read-only root (a quarter of an hour; needs root)
+	@$(SETUP) test
+	go test -count=1 -timeout 1h -v ./cmd/image -run '^TestImages$$' -image
 
 lint: $(GOLANGCI) ## check style and import rules with golangci-lint
 	$(GOLANGCI) run ./...
@@ -124,6 +143,15 @@ fuzz: ## fuzz every parser for 20 s each
 	  done; done
 	cd loadtest/k6/runner && go test -run '^$$' -fuzz '^FuzzReader$$' -fuzztime 20s ./event
 	cd loadtest/promql && $(GOTEST) -count=1 .
+
+$(HELM):
+	@echo "building helm $(HELM_VERSION) into $(CACHE)/bin: once, takes two minutes, seven where make test-kube never ran"
+	@mkdir -p $(CACHE)/bin
+	CGO_ENABLED=0 go build -C charts/helm -trimpath -ldflags '-s -w' -o $(abspath $@).new helm.sh/helm/v4/cmd/helm
+	@mv $@.new $@
+
+golden-chart: $(HELM) ## render the Helm chart anew into charts/testdata
+	go test -count=1 ./charts -run '^TestRendered$$' -helm $(abspath $(HELM)) -update
 
 golden: ## write the golden wire files of what is not written as by the last release (says that the wire format changes)
 	@$(SETUP) test

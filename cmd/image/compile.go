@@ -31,7 +31,7 @@ func (b build) path(c component) string { return filepath.Join(b.dir, c.binary) 
 // that other machines would build otherwise or that an empty image cannot run.
 func compile(ctx context.Context, source, dir string, p v1.Platform) (build, error) {
 	b := build{platform: p, dir: filepath.Join(dir, p.OS+"-"+p.Architecture), info: make(map[string]*debug.BuildInfo)}
-	args := []string{"build", "-trimpath", "-buildvcs=true", "-ldflags=-s -w", "-o", b.dir + string(filepath.Separator)}
+	args := append([]string{"build", "-o", b.dir + string(filepath.Separator)}, buildFlags()...)
 	for _, c := range components() {
 		args = append(args, "./cmd/"+c.binary)
 	}
@@ -55,6 +55,10 @@ func compile(ctx context.Context, source, dir string, p v1.Platform) (build, err
 	}
 	return b, nil
 }
+
+// buildFlags are those of go build: no paths of this machine, the commit in the binary,
+// no symbols for debuggers (profiles need none of them).
+func buildFlags() []string { return []string{"-trimpath", "-buildvcs=true", "-ldflags=-s -w"} }
 
 // environment is what decides the result of go build, whatever this machine says: a
 // variable that is not empty goes before go env -w.
