@@ -30,7 +30,7 @@ SAMPLES ?= 50000000
 # What make build builds; make image needs no more than its own command.
 BINARIES := agent atlhyper chdb loadtest master
 # What the names of the images begin with.
-PREFIX ?=
+IMAGE_PREFIX ?=
 # Intervals after which all must be whole again in make test-faults; 0 means no bound.
 WITHIN ?= 2
 
@@ -114,9 +114,9 @@ build: ## build the binaries into bin/
 	@echo "building into bin/: takes one to two minutes the first time"
 	CGO_ENABLED=0 go build -trimpath -o bin/ $(BINARIES:%=./cmd/%)
 
-image: ## build the container images of master, agent and atlhyper into out/image, without a container engine (amd64 and arm64; PREFIX=registry.example/team/)
+image: ## build the container images of master, agent and atlhyper into out/image, without a container engine (amd64 and arm64; IMAGE_PREFIX=registry.example/team/)
 	@echo "building into out/image: takes five minutes the first time"
-	go run ./cmd/image --prefix '$(PREFIX)'
+	go run ./cmd/image --prefix '$(IMAGE_PREFIX)'
 
 test-image: ## build the images twice, compare them, and run them on a read-only root (a quarter of an hour; needs root)
 	@$(SETUP) test

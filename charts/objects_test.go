@@ -64,7 +64,7 @@ func TestPods(t *testing.T) {
 				if c.Resources.Limits.Memory().IsZero() || c.Resources.Requests.Memory().IsZero() || c.Resources.Requests.Cpu().IsZero() {
 					t.Errorf("resources %+v", c.Resources)
 				}
-				if c.LivenessProbe == nil || agent && c.StartupProbe == nil || !agent && c.ReadinessProbe == nil {
+				if c.LivenessProbe == nil || !agent && c.ReadinessProbe == nil {
 					t.Error("a probe is missing")
 				}
 				if v, tag, _ := strings.Cut(c.Image[strings.LastIndex(c.Image, "/")+1:], ":"); tag == "" || tag == "latest" {
