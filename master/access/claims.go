@@ -60,12 +60,18 @@ func (p claimPath) in(claims map[string]any) any {
 
 // Claims says what the claims of a token give.
 type Claims struct {
+	// Issuer and Audience are those of the file; "" when it does not say.
+	Issuer, Audience string
+
 	name, roles claimPath
 	grants      map[string][]Grant // by value of the claim roles
 }
 
 // claimsFile is the file.
 type claimsFile struct {
+	// Issuer and Audience are as in OIDCConfig, which goes first.
+	Issuer   string `yaml:"issuer"`
+	Audience string `yaml:"audience"`
 	// Name is the claim that names the caller; by default sub.
 	Name claimPath `yaml:"name"`
 	// Roles is the claim that holds a text or a list of texts; by default groups.
@@ -97,7 +103,7 @@ func ParseClaims(data []byte) (*Claims, error) {
 	if len(file.Grants) > maxGrants {
 		return nil, fmt.Errorf("%d grants are more than %d", len(file.Grants), maxGrants)
 	}
-	c := &Claims{name: file.Name, roles: file.Roles, grants: make(map[string][]Grant)}
+	c := &Claims{Issuer: file.Issuer, Audience: file.Audience, name: file.Name, roles: file.Roles, grants: make(map[string][]Grant)}
 	for i, g := range file.Grants {
 		role, errRole := ParseRole(g.Role)
 		clusters, errClusters := ParseClusters(g.Clusters)

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,9 +30,10 @@ const (
 // OIDCConfig is what OIDC needs.
 type OIDCConfig struct {
 	// Issuer is the URL that tokens name as theirs, to the letter; below it lies
-	// /.well-known/openid-configuration. https, but on this machine. Required.
+	// /.well-known/openid-configuration. https, but on this machine. "" means that the
+	// file says it.
 	Issuer string
-	// Audience must be among those that a token is for. Required.
+	// Audience must be among those that a token is for. "" means that the file says it.
 	Audience string
 	// File says what claims give: ParseClaims reads it. Required.
 	File string
@@ -55,8 +57,21 @@ type OIDCConfig struct {
 	Logger *slog.Logger
 }
 
-// Validate names the first field that cannot be used.
+// Validate names the first field that cannot be used, without a look into the files.
 func (c OIDCConfig) Validate() error {
+	switch {
+	case c.File == "":
+		return errors.New("oidc config: is required: a file that says which claims give which role")
+	case c.Skew > MaxSkew:
+		return fmt.Errorf("oidc skew: %s is more than %s", c.Skew, MaxSkew)
+	case c.Refresh < 0 || c.Refetch < 0:
+		return errors.New("oidc refresh and refetch must not be negative")
+	}
+	return nil
+}
+
+// validateIssuer checks what may be in the file.
+func (c OIDCConfig) validateIssuer() error {
 	u, err := url.Parse(c.Issuer)
 	switch {
 	case err != nil || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil || (u.Scheme != "https" && u.Scheme != "http"):
@@ -65,12 +80,6 @@ func (c OIDCConfig) Validate() error {
 		return fmt.Errorf("oidc issuer: %.200q must be https: whoever is between could sign tokens", c.Issuer)
 	case c.Audience == "":
 		return errors.New("oidc audience: is required: else a token for any other service of the issuer would count")
-	case c.File == "":
-		return errors.New("oidc config: is required: a file that says which claims give which role")
-	case c.Skew > MaxSkew:
-		return fmt.Errorf("oidc skew: %s is more than %s", c.Skew, MaxSkew)
-	case c.Refresh < 0 || c.Refetch < 0:
-		return errors.New("oidc refresh and refetch must not be negative")
 	}
 	return nil
 }
@@ -125,6 +134,10 @@ func NewOIDC(cfg OIDCConfig) (*OIDC, error) {
 	claims, err := ParseClaims(data)
 	if err != nil {
 		return nil, fmt.Errorf("oidc config: %s: %w", cfg.File, err)
+	}
+	cfg.Issuer, cfg.Audience = cmp.Or(cfg.Issuer, claims.Issuer), cmp.Or(cfg.Audience, claims.Audience)
+	if err := cfg.validateIssuer(); err != nil {
+		return nil, err
 	}
 	keys, err := newIssuerKeys(cfg)
 	if err != nil {

@@ -473,10 +473,30 @@ func TestIssuerOfAnotherName(t *testing.T) {
 	}
 }
 
+// The file may say it all; what is given beside it goes first.
+func TestIssuerInTheFile(t *testing.T) {
+	t.Parallel()
+	k := newSigner(t, "k", jose.ES256)
+	i := newIssuer(t, k)
+	file := filepath.Join(t.TempDir(), "oidc.yaml")
+	writeFile(t, file, "issuer: "+i.server.URL+"\naudience: observe\n"+rights)
+	token := k.sign(t, i.claims(nil))
+	said := i.open(t, func(c *access.OIDCConfig) { c.File, c.Issuer, c.Audience = file, "", "" })
+	if _, err := said.Authenticate(t.Context(), token); err != nil {
+		t.Error(err)
+	}
+	other := i.open(t, func(c *access.OIDCConfig) { c.File, c.Audience = file, "something else" })
+	if _, err := other.Authenticate(t.Context(), token); !fault.Is(err, fault.Unauthorized) {
+		t.Errorf("for another audience: %v", err)
+	}
+}
+
 func TestBadOIDCConfig(t *testing.T) {
 	t.Parallel()
-	good := access.OIDCConfig{Issuer: "https://login.example.org", Audience: "observe", File: "oidc.yaml"}
-	if err := good.Validate(); err != nil {
+	file := filepath.Join(t.TempDir(), "oidc.yaml")
+	writeFile(t, file, rights)
+	good := access.OIDCConfig{Issuer: "https://login.example.org", Audience: "observe", File: file, Logger: discard()}
+	if _, err := access.NewOIDC(good); err != nil {
 		t.Fatal(err)
 	}
 	for want, change := range map[string]func(*access.OIDCConfig){
@@ -486,12 +506,15 @@ func TestBadOIDCConfig(t *testing.T) {
 		"oidc issuer: \"https://u": func(c *access.OIDCConfig) { c.Issuer = "https://u:p@login.example.org" },
 		"oidc audience":            func(c *access.OIDCConfig) { c.Audience = "" },
 		"oidc config":              func(c *access.OIDCConfig) { c.File = "" },
+		"no such file":             func(c *access.OIDCConfig) { c.File = "not.there" },
+		"oidc CA file":             func(c *access.OIDCConfig) { c.CAFile = "not.there" },
+		"has no PEM":               func(c *access.OIDCConfig) { c.CAFile = file },
 		"oidc skew":                func(c *access.OIDCConfig) { c.Skew = time.Hour },
 		"refetch":                  func(c *access.OIDCConfig) { c.Refetch = -1 },
 	} {
 		cfg := good
 		change(&cfg)
-		if err := cfg.Validate(); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := access.NewOIDC(cfg); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want an error with %q", err, want)
 		}
 	}

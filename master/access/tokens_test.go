@@ -235,6 +235,43 @@ func TestNewToken(t *testing.T) {
 	}
 }
 
+func TestAddToken(t *testing.T) {
+	t.Parallel()
+	_, entry, err := access.NewToken(access.TokenEntry{Name: "new", Role: "viewer", Clusters: []string{"*", "a"}}, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string][]string{
+		"": {"new"}, "\n": {"new"}, "tokens: []": {"new"}, "tokens:\n": {"new"}, tokens(): {"ann", "bob", "carl", "new"},
+	} {
+		added, err := access.AddToken([]byte(text), entry)
+		if err != nil {
+			t.Errorf("%.20q: %v", text, err)
+			continue
+		}
+		set, err := access.ParseTokens(added)
+		if err != nil {
+			t.Fatalf("%v in\n%s", err, added)
+		}
+		var names []string
+		for _, c := range set.Callers() {
+			names = append(names, c.Name)
+		}
+		if diff := cmp.Diff(want, names); diff != "" {
+			t.Errorf("%.20q: -want +got\n%s", text, diff)
+		}
+		if strings.HasPrefix(text, "# who may") && !bytes.HasPrefix(added, []byte("# who may see what\n")) {
+			t.Errorf("the comment is gone:\n%s", added)
+		}
+		if _, err := access.AddToken(added, entry); err == nil || !strings.Contains(err.Error(), "stands twice") {
+			t.Errorf("twice: %v", err)
+		}
+	}
+	if _, err := access.AddToken([]byte("tokens: ["), entry); err == nil {
+		t.Error("something was added to a bad file")
+	}
+}
+
 func writeFile(t *testing.T, name, text string) {
 	t.Helper()
 	if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o755), os.WriteFile(name, []byte(text), 0o600)); err != nil {
