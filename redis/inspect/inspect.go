@@ -177,4 +177,6 @@ func sectionOf(name model.Section, m snapshot.SectionMeta) Section {
 }
 
 // seconds rounds to milliseconds: Redis's clock is not known better.
-func seconds(d time.Duration) float64 { return float64(d.Round(time.Millisecond).Milliseconds()) / 1000 }
+func seconds(d time.Duration) float64 {
+	return float64(d.Round(time.Millisecond).Milliseconds()) / 1000
+}
