@@ -1,7 +1,6 @@
 package observability_test
 
 import (
-	"encoding/json"
 	"flag"
 	"os"
 	"path/filepath"
@@ -49,8 +48,8 @@ func alertRules(t *testing.T) []observability.Rule {
 
 func dashboard(t *testing.T) observability.Dashboard {
 	t.Helper()
-	var d observability.Dashboard
-	if err := json.Unmarshal([]byte(read(t, file("dashboard.json"))), &d); err != nil {
+	d, err := observability.ReadDashboard(file("dashboard.json"))
+	if err != nil {
 		t.Fatal(err)
 	}
 	if len(d.Panels) == 0 {
