@@ -14,6 +14,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/atlhyper/observe/master/access"
 	"github.com/atlhyper/observe/master/audit"
@@ -25,6 +26,7 @@ import (
 	"github.com/atlhyper/observe/redis/metric"
 	"github.com/atlhyper/observe/shared/detail"
 	"github.com/atlhyper/observe/shared/model"
+	"github.com/atlhyper/observe/shared/span"
 )
 
 // Prefix starts the path of every endpoint but the probes.
@@ -108,6 +110,9 @@ type Config struct {
 	Metrics prometheus.Registerer
 	// ServeMetrics answers /metrics. nil means that there is no such endpoint.
 	ServeMetrics http.Handler
+	// TracerProvider makes a span of each request but those of probes. nil makes none; the
+	// caller's trace then goes on with a detail.
+	TracerProvider trace.TracerProvider
 	// Logger gets every request at debug and failures of the server at warn. Required.
 	Logger *slog.Logger
 }
@@ -123,6 +128,7 @@ type API struct {
 	nobody     *access.Caller       // who a request is from before that is known
 	compressor *compress.Compressor
 	metrics    *metrics
+	tracer     trace.Tracer
 	values     headerValues
 	// crossOrigin knows what pages of other origins sent. Those of Config.Origins may.
 	crossOrigin *http.CrossOriginProtection
@@ -159,7 +165,7 @@ func New(cfg Config) (*API, error) {
 	}
 	a := &API{
 		cfg: cfg, log: cfg.Logger, compressor: cfg.Compressor, metrics: metrics, drained: make(chan struct{}),
-		nobody: access.Nobody(),
+		nobody: access.Nobody(), tracer: span.Tracer(cfg.TracerProvider, tracerName),
 	}
 	if cfg.Access.Mode() == access.ModeNone {
 		a.anyone = access.Anyone()

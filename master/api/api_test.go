@@ -28,6 +28,7 @@ import (
 	"github.com/atlhyper/observe/shared/detail"
 	"github.com/atlhyper/observe/shared/fault"
 	"github.com/atlhyper/observe/shared/model"
+	"github.com/atlhyper/observe/shared/span"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -452,7 +453,7 @@ func TestDetailRequests(t *testing.T) {
 		},
 		{
 			"metrics/nodes/a%2Fb%2520c?cluster_id=a&timeout=30s", parent,
-			dispatch.Request{Cluster: "a", Detail: detail.Node{Name: "a/b%20c"}, Timeout: 30 * time.Second, Traceparent: parent},
+			dispatch.Request{Cluster: "a", Detail: detail.Node{Name: "a/b%20c"}, Timeout: 30 * time.Second},
 		},
 		{
 			"metrics/nodes/100%25?cluster_id=a", "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
@@ -464,8 +465,9 @@ func TestDetailRequests(t *testing.T) {
 		},
 	} {
 		var got dispatch.Request
-		b := &backend{do: func(_ context.Context, r dispatch.Request) ([]byte, error) {
-			got = r
+		var goesOn string
+		b := &backend{do: func(ctx context.Context, r dispatch.Request) ([]byte, error) {
+			got, goesOn = r, span.Traceparent(ctx)
 			return []byte(`{"message":"ok"}`), nil
 		}}
 		w := do(t, b.api(t), http.MethodGet, "/api/v2/observe/"+c.path, http.Header{"Traceparent": {c.traceparent}})
@@ -474,6 +476,9 @@ func TestDetailRequests(t *testing.T) {
 		}
 		if diff := cmp.Diff(c.want, got); diff != "" {
 			t.Errorf("%s: -want +got\n%s", c.path, diff)
+		}
+		if (goesOn == parent) != (c.traceparent == parent) {
+			t.Errorf("%s: of the trace %q goes on %q", c.path, c.traceparent, goesOn)
 		}
 	}
 }

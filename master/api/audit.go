@@ -4,13 +4,17 @@ import (
 	"net/http"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/atlhyper/observe/master/audit"
 	"github.com/atlhyper/observe/shared/detail"
 	"github.com/atlhyper/observe/shared/fault"
 )
 
-// noted is what an audit line says of a request beside what an exchange knows anyway.
+// noted is what an audit line says of a request beside what an exchange knows anyway,
+// and its trace.
 type noted struct {
+	span    trace.Span     // nil when it makes none
 	detail  detail.Request // nil: it was none, or did not come to that
 	code    fault.Code     // "" when the answer is a success
 	refused bool           // before its handler ran
@@ -80,16 +84,7 @@ func (a *API) audit(x *exchange, r *http.Request, took time.Duration) {
 		Bytes:     x.bytes,
 		Took:      took,
 		RequestID: x.requestID(),
-		TraceID:   traceID(r),
+		TraceID:   x.traceID(r),
 		Remote:    a.cfg.Proxies.Addr(r),
 	})
-}
-
-// traceID is the caller's trace, "" when there is none.
-func traceID(r *http.Request) string {
-	parent := traceparent(r)
-	if parent == "" {
-		return ""
-	}
-	return parent[len("00-") : len("00-")+32]
 }

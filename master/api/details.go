@@ -7,6 +7,7 @@ import (
 	"github.com/atlhyper/observe/master/dispatch"
 	"github.com/atlhyper/observe/shared/detail"
 	"github.com/atlhyper/observe/shared/fault"
+	"github.com/atlhyper/observe/shared/span"
 )
 
 // detail serves an endpoint that runs on a cluster's agent.
@@ -36,11 +37,14 @@ func (a *API) ask(x *exchange, r *http.Request, p *params, request detail.Reques
 	if err := a.chargeDetail(x, r, p.cluster); err != nil {
 		return err
 	}
-	body, err := a.cfg.Details.Do(r.Context(), dispatch.Request{
-		Cluster:     p.cluster,
-		Detail:      request,
-		Timeout:     p.timeout,
-		Traceparent: traceparent(r),
+	ctx := span.WithRequest(r.Context(), x.requestID())
+	if x.span() == nil { // it goes on with the caller's trace, if not with ours
+		ctx = span.Continue(ctx, r.Header.Get("Traceparent"))
+	}
+	body, err := a.cfg.Details.Do(ctx, dispatch.Request{
+		Cluster: p.cluster,
+		Detail:  request,
+		Timeout: p.timeout,
 	})
 	if err != nil {
 		return err

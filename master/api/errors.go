@@ -64,10 +64,12 @@ func (a *API) fail(x *exchange, r *http.Request, err error) {
 	ctx := r.Context()
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		a.log.DebugContext(ctx, "caller hung up", "request_id", x.requestID(), "path", r.URL.Path)
+		x.traceFailure(0, err)
 		return
 	}
 	f := fault.From(err)
 	code := status(f.Code)
+	x.traceFailure(code, err)
 	a.logFailure(x, r, err)
 	if a.cfg.Audit != nil {
 		x.note().code = f.Code

@@ -21,7 +21,7 @@ type exchange struct {
 	caller   *access.Caller // access.Nobody until it is known
 	credential
 	cluster key.Cluster // that it is about; "" for none
-	noted   *noted      // for the audit log; see note
+	noted   *noted      // for audit and traces; see note
 	status  int         // 0 while nothing was written
 	bytes   int64       // of the body
 	hidden  bool        // the caller may not see the cluster

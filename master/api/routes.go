@@ -77,12 +77,16 @@ type endpoint struct {
 	rule    rule
 	handler handler
 	metrics routeMetrics
+	traced  bool // its requests make spans
 }
 
 // ServeHTTP implements http.Handler for writers that are exchanges.
 func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := exchangeOf(w)
 	x.endpoint = e
+	if e.traced {
+		r = e.trace(x, r)
+	}
 	err := e.admit(x, r)
 	if err != nil && e.api.cfg.Audit != nil {
 		x.note().refused = true
@@ -105,7 +109,9 @@ func (a *API) endpoint(pattern string, u rule, h handler) *endpoint {
 	if !u.isSet() {
 		panic("api: " + pattern + " has no rule")
 	}
-	return &endpoint{api: a, rule: u, handler: h, metrics: a.metrics.of(pattern)}
+	return &endpoint{
+		api: a, rule: u, handler: h, metrics: a.metrics.of(pattern), traced: a.cfg.TracerProvider != nil && isTraced(pattern),
+	}
 }
 
 func (a *API) routes() {

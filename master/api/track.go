@@ -4,7 +4,6 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
-	"strings"
 	"time"
 
 	"github.com/atlhyper/observe/master/flight"
@@ -46,11 +45,12 @@ func (a *API) finish(x *exchange, r *http.Request) {
 	took := time.Since(x.begun)
 	x.endpoint.metrics.observe(x, took)
 	a.audit(x, r, took)
+	x.endTrace()
 	ctx := r.Context()
 	if !a.log.Enabled(ctx, slog.LevelDebug) {
 		return // and box no arguments
 	}
-	a.log.DebugContext(ctx, "request", "request_id", x.requestID(), "method", r.Method, "path", r.URL.Path,
+	a.log.DebugContext(x.within(ctx), "request", "request_id", x.requestID(), "method", r.Method, "path", r.URL.Path,
 		"status", x.status, "bytes", x.bytes, "took_ms", took.Milliseconds())
 }
 
@@ -65,25 +65,13 @@ func (a *API) rescue(x *exchange, r *http.Request) {
 		panic(p)
 	}
 	err := &flight.PanicError{Value: p, Stack: debug.Stack()}
+	ctx := x.within(r.Context())
 	if x.status == 0 {
-		a.fail(x, r, err)
+		a.fail(x, r.WithContext(ctx), err)
 		return
 	}
-	a.log.WarnContext(r.Context(), "request failed after its answer began", "request_id", x.requestID(),
+	x.traceFailure(http.StatusInternalServerError, err)
+	a.log.WarnContext(ctx, "request failed after its answer began", "request_id", x.requestID(),
 		"path", r.URL.Path, "error", err.Error(), "stack", string(err.Stack))
 	panic(http.ErrAbortHandler)
-}
-
-// traceparent returns the caller's W3C trace context, "" when it is not valid:
-// 00-<32 hex>-<16 hex>-<2 hex>.
-func traceparent(r *http.Request) string {
-	value := r.Header.Get("Traceparent")
-	parts := strings.Split(value, "-")
-	if len(value) != 55 || len(parts) != 4 || parts[0] != "00" || len(parts[1]) != 32 || len(parts[2]) != 16 {
-		return ""
-	}
-	if strings.Trim(value, "0123456789abcdef-") != "" {
-		return ""
-	}
-	return value
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/atlhyper/observe/master/envelope"
 	"github.com/atlhyper/observe/master/flight"
@@ -22,6 +23,7 @@ import (
 	"github.com/atlhyper/observe/shared/detail"
 	"github.com/atlhyper/observe/shared/fault"
 	"github.com/atlhyper/observe/shared/model"
+	"github.com/atlhyper/observe/shared/span"
 )
 
 // Bus is what a Dispatcher needs of bus.Client.
@@ -50,7 +52,7 @@ const defaultMaxJoined = 8000
 type Dispatcher struct {
 	bus     Bus
 	now     func(key.Cluster) time.Time
-	flights flight.Group[requestKey, []byte]
+	flights flight.Group[requestKey, answer]
 	full    atomic.Int64 // refused: MaxJoined wait already
 }
 
@@ -67,8 +69,13 @@ type Request struct {
 	Detail  detail.Request
 	// Timeout is how long the caller waits; it must be positive.
 	Timeout time.Duration
-	// Traceparent is the W3C trace context of the caller; "" for none.
-	Traceparent string
+}
+
+// answer is the body for a request, and the span of whoever asked first, for those that
+// joined.
+type answer struct {
+	body []byte
+	of   trace.SpanContext
 }
 
 // New returns a Dispatcher.
@@ -109,9 +116,10 @@ func (d *Dispatcher) Do(ctx context.Context, req Request) ([]byte, error) {
 	waiting, cancel := context.WithTimeout(ctx, req.Timeout)
 	defer cancel()
 	for {
-		body, shared, err := d.flights.Do(waiting, requestKey{req.Cluster, req.Detail.Kind(), string(params)},
-			func(ctx context.Context) ([]byte, error) {
-				return d.run(ctx, req, params)
+		got, shared, err := d.flights.Do(waiting, requestKey{req.Cluster, req.Detail.Kind(), string(params)},
+			func(ctx context.Context) (answer, error) {
+				body, err := d.run(ctx, req, params)
+				return answer{body, trace.SpanContextFromContext(ctx)}, err
 			})
 		if errors.Is(err, flight.ErrFull) {
 			d.full.Add(1)
@@ -121,20 +129,35 @@ func (d *Dispatcher) Do(ctx context.Context, req Request) ([]byte, error) {
 		if shared && fault.Is(err, fault.Timeout) && waiting.Err() == nil {
 			continue
 		}
+		if shared {
+			traceJoined(ctx, got.of)
+		}
 		if err != nil && ctx.Err() == nil && waiting.Err() != nil && errors.Is(err, waiting.Err()) {
 			err = fault.New(fault.Timeout, "cluster %s did not answer within %s", req.Cluster, req.Timeout)
 		}
-		return body, err
+		return got.body, err
+	}
+}
+
+// traceJoined says on the caller's span whose request it waited for; without an answer
+// that is not known.
+func traceJoined(ctx context.Context, of trace.SpanContext) {
+	s := trace.SpanFromContext(ctx)
+	if !s.IsRecording() {
+		return
+	}
+	s.SetAttributes(span.Joined.Bool(true))
+	if of.IsValid() {
+		s.AddLink(trace.Link{SpanContext: of})
 	}
 }
 
 // run sends the command and builds the body of its reply.
 func (d *Dispatcher) run(ctx context.Context, req Request, params codec.Raw) ([]byte, error) {
 	reply, err := d.bus.Do(ctx, req.Cluster, bus.Request{
-		Kind:        req.Detail.Kind(),
-		Params:      params,
-		Timeout:     req.Timeout,
-		Traceparent: req.Traceparent,
+		Kind:    req.Detail.Kind(),
+		Params:  params,
+		Timeout: req.Timeout,
 	})
 	if err != nil {
 		return nil, refusal(err)

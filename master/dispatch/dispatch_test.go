@@ -18,9 +18,12 @@ import (
 	"github.com/atlhyper/observe/master/dispatch"
 	"github.com/atlhyper/observe/redis/bus"
 	"github.com/atlhyper/observe/redis/key"
+	"github.com/atlhyper/observe/redis/redistest"
 	"github.com/atlhyper/observe/shared/codec"
 	"github.com/atlhyper/observe/shared/detail"
 	"github.com/atlhyper/observe/shared/fault"
+	"github.com/atlhyper/observe/shared/span"
+	"github.com/atlhyper/observe/shared/span/spantest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -71,13 +74,15 @@ func TestRepliesBecomeBodies(t *testing.T) {
 	t.Parallel()
 	data := encode(t, map[string]any{"text": "<a> \"é\"", "list": []string{}, "n": 1.5})
 	var sent bus.Request
-	d := dispatcher(t, &scripted{answer: func(_ context.Context, _ int64, r bus.Request) (bus.Reply, error) {
+	const parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	d := dispatcher(t, &scripted{answer: func(ctx context.Context, _ int64, r bus.Request) (bus.Reply, error) {
+		if got := span.Traceparent(ctx); got != parent {
+			t.Errorf("it goes on with the trace %q, not the caller's", got)
+		}
 		sent = r
 		return bus.Reply{Agent: "agent-1", Data: data, TookMs: 12.5, Meta: detail.Meta{WindowSeconds: 900, NextCursor: "c", Truncated: true}}, nil
 	}})
-	req := nodeRequest("n1")
-	req.Traceparent = "tp"
-	body, err := d.Do(t.Context(), req)
+	body, err := d.Do(span.Continue(t.Context(), parent), nodeRequest("n1"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +93,7 @@ func TestRepliesBecomeBodies(t *testing.T) {
 	}
 	var params detail.Node
 	if err := codec.Decode(sent.Params, &params); err != nil || params.Name != "n1" || sent.Kind != detail.KindNode ||
-		sent.Timeout != time.Minute || sent.Traceparent != "tp" {
+		sent.Timeout != time.Minute {
 		t.Errorf("sent %+v with %+v, %v", sent, params, err)
 	}
 }
@@ -249,6 +254,53 @@ func TestIdenticalRequestsRunOnceAndOthersApart(t *testing.T) {
 	}
 	if n := b.calls.Load(); n != 2 {
 		t.Errorf("%d commands, want 2", n)
+	}
+}
+
+const oneJoined = `
+# HELP atlhyper_master_requests_joined Detail requests that wait for the reply to an identical one.
+# TYPE atlhyper_master_requests_joined gauge
+atlhyper_master_requests_joined 1
+`
+
+// Who joins says so on its span, which is linked to the one it waited for.
+func TestJoinersAreLinked(t *testing.T) {
+	t.Parallel()
+	spans := spantest.New(t)
+	started, release := make(chan struct{}), make(chan struct{})
+	metrics := prometheus.NewRegistry()
+	d, err := dispatch.New(dispatch.Config{Now: nowOf, Metrics: metrics, Bus: &scripted{
+		answer: func(context.Context, int64, bus.Request) (bus.Reply, error) {
+			close(started)
+			<-release
+			return bus.Reply{Data: encode(t, 1)}, nil
+		},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, first := spans.Tracer("test").Start(t.Context(), "first")
+	one := start(ctx, d, nodeRequest("n1"))
+	<-started
+	ctx, second := spans.Tracer("test").Start(t.Context(), "second")
+	two := start(ctx, d, nodeRequest("n1"))
+	redistest.Eventually(t, "it joins", func() bool {
+		return testutil.GatherAndCompare(metrics, strings.NewReader(oneJoined), "atlhyper_master_requests_joined") == nil
+	})
+	close(release)
+	for _, call := range []<-chan outcome{one, two} {
+		if got := <-call; got.err != nil {
+			t.Error(got.err)
+		}
+	}
+	first.End()
+	second.End()
+	if s := spans.Spans().Named("first").One(t); len(s.Links)+len(s.Attributes) > 0 {
+		t.Errorf("the first has %v and %v", s.Links, s.Attributes)
+	}
+	s := spans.Spans().Named("second").One(t)
+	if len(s.Links) != 1 || !s.Links[0].SpanContext.Equal(first.SpanContext()) || spantest.Attributes(s)["atlhyper.joined"] != true {
+		t.Errorf("the second has %v and %v, want the first %v", s.Links, s.Attributes, first.SpanContext())
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/atlhyper/observe/redis/beat"
 	"github.com/atlhyper/observe/redis/conn"
@@ -21,6 +22,7 @@ import (
 	"github.com/atlhyper/observe/shared/codec"
 	"github.com/atlhyper/observe/shared/detail"
 	"github.com/atlhyper/observe/shared/fault"
+	"github.com/atlhyper/observe/shared/span"
 )
 
 // ClientConfig says how a master asks.
@@ -51,6 +53,9 @@ type ClientConfig struct {
 	Known func(key.Cluster) bool
 	// Metrics gets what the client counts. nil means none.
 	Metrics prometheus.Registerer
+	// TracerProvider makes a span of each request, which its command carries on. nil makes none;
+	// the caller's then goes on.
+	TracerProvider trace.TracerProvider
 	// Logger is told of lost and found subscriptions and bad replies. nil means none.
 	Logger *slog.Logger
 }
@@ -63,8 +68,6 @@ type Request struct {
 	Params codec.Raw
 	// Timeout is how long to wait. Required.
 	Timeout time.Duration
-	// Traceparent continues the caller's trace (W3C header); "" for none.
-	Traceparent string
 }
 
 // Client asks the agents of all clusters and waits for their replies. It is safe
@@ -80,6 +83,7 @@ type Client struct {
 	outage   conn.Outage
 	stats    *clientStats
 	waited   prometheus.Histogram
+	tracer   trace.Tracer
 }
 
 // NewClient checks the configuration.
@@ -98,6 +102,7 @@ func NewClient(clients *conn.Clients, cfg ClientConfig) (*Client, error) {
 		fetcher: newFetcher(clients, cfg, stats),
 		outage:  conn.Outage{Logger: cfg.Logger, What: "looking for replies"},
 		stats:   stats,
+		tracer:  span.Tracer(cfg.TracerProvider, tracerName),
 		waited:  metric.Seconds("master_request_wait_seconds", "How long detail requests waited, whatever came of them."),
 	}
 	return c, c.register()
@@ -155,8 +160,16 @@ const defaultWaiters = 1000
 //	any other          what the agent answered; Agent and TookMs of the Reply are set
 //
 // When ctx ends first, the command is taken back, or its run cancelled, and Do
-// returns ctx.Err(). Run must be running.
+// returns ctx.Err(). The command carries the trace of ctx, and the request that
+// span.WithRequest named. Run must be running.
 func (c *Client) Do(ctx context.Context, cluster key.Cluster, req Request) (Reply, error) {
+	ctx, s := c.traceAsk(ctx, cluster, req)
+	reply, err := c.do(ctx, s, cluster, req)
+	endAsk(s, reply, err)
+	return reply, err
+}
+
+func (c *Client) do(ctx context.Context, s trace.Span, cluster key.Cluster, req Request) (Reply, error) {
 	if err := c.check(cluster, req); err != nil {
 		return Reply{}, err
 	}
@@ -165,10 +178,11 @@ func (c *Client) Do(ctx context.Context, cluster key.Cluster, req Request) (Repl
 	}
 	began := time.Now()
 	defer func() { c.waited.Observe(time.Since(began).Seconds()) }()
-	ask, err := c.newAsk(cluster, req)
+	ask, err := c.newAsk(ctx, cluster, req)
 	if err != nil {
 		return Reply{}, err
 	}
+	traceMessage(s, ask.id, len(ask.raw))
 	if err := c.fetcher.add(ask); err != nil {
 		return Reply{}, err
 	}
@@ -242,15 +256,16 @@ type outcome struct {
 	err   error
 }
 
-func (c *Client) newAsk(cluster key.Cluster, req Request) (*ask, error) {
+func (c *Client) newAsk(ctx context.Context, cluster key.Cluster, req Request) (*ask, error) {
 	var random [16]byte
 	if _, err := rand.Read(random[:]); err != nil {
 		return nil, fault.Wrap(err, fault.Internal, "internal error")
 	}
+	now := c.clients.Clock(cluster).Now()
 	cmd := Command{
 		V: Version, ID: hex.EncodeToString(random[:]), Kind: req.Kind, Params: req.Params,
-		Deadline: c.clients.Clock(cluster).Now().Add(req.Timeout).UnixMilli(),
-		Replica:  c.cfg.Replica, Traceparent: bounded(req.Traceparent, maxTraceparent),
+		Deadline: now.Add(req.Timeout).UnixMilli(), SentAt: now.UnixMilli(),
+		Replica: c.cfg.Replica, Traceparent: span.Traceparent(ctx), RequestID: bounded(span.Request(ctx), maxRequestID),
 		Carry: min(maxCarried, c.cfg.MaxReplyBytes),
 	}
 	raw, err := codec.Encode(cmd)

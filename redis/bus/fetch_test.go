@@ -20,7 +20,7 @@ func TestAnnouncedWhileASweepLooks(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := client.fetcher
-	a, err := client.newAsk("c1", Request{Kind: "node", Timeout: 10 * time.Second})
+	a, err := client.newAsk(t.Context(), "c1", Request{Kind: "node", Timeout: 10 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}

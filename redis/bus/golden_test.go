@@ -15,6 +15,7 @@ import (
 	"github.com/atlhyper/observe/shared/codec/wiretest"
 	"github.com/atlhyper/observe/shared/detail"
 	"github.com/atlhyper/observe/shared/fault"
+	"github.com/atlhyper/observe/shared/span"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files: commands and replies change for agents and masters in the field")
@@ -61,8 +62,9 @@ func TestGoldenCommands(t *testing.T) {
 	ctx, hangUp := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
+		ctx := span.WithRequest(span.Continue(ctx, traceparent), "request-1")
 		_, err := client.Do(ctx, cluster, bus.Request{
-			Kind: detail.KindTrace, Params: encode(t, goldenRequest()), Timeout: 30 * time.Second, Traceparent: traceparent,
+			Kind: detail.KindTrace, Params: encode(t, goldenRequest()), Timeout: 30 * time.Second,
 		})
 		ended <- err
 	}()
@@ -75,7 +77,7 @@ func TestGoldenCommands(t *testing.T) {
 	if err := <-ended; !strings.Contains(err.Error(), context.Canceled.Error()) {
 		t.Errorf("it ended with %v", err)
 	}
-	goldenFiles().Written(t, commandFile, written(t, []byte(raw), map[string]any{"id": goldenID, "deadline": goldenTime}))
+	goldenFiles().Written(t, commandFile, written(t, []byte(raw), map[string]any{"id": goldenID, "deadline": goldenTime, "sentAt": goldenTime}))
 
 	took := make(chan bus.Command, 1)
 	_, _ = r.agent(bus.ServerConfig{Instance: "a2", Handle: func(_ context.Context, cmd bus.Command) bus.Reply {

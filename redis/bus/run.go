@@ -7,10 +7,13 @@ import (
 	"runtime/debug"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/atlhyper/observe/redis/conn"
 	"github.com/atlhyper/observe/redis/key"
 	"github.com/atlhyper/observe/shared/codec"
 	"github.com/atlhyper/observe/shared/fault"
+	"github.com/atlhyper/observe/shared/span"
 )
 
 // claim is one command that this agent has and will answer.
@@ -35,11 +38,13 @@ func (s *Server) launch(ctx context.Context, stop func(error), c claim) {
 	s.stats.claimed.Add(1)
 	s.stats.running.Add(1)
 	returned := make(chan struct{})
+	ctx, sp := s.traceRun(ctx, c)
 	s.answers.Go(func() {
 		reply := s.execute(ctx, c, returned)
-		late := ctx.Err() != nil
+		cause := context.Cause(ctx) // nil unless it was ended
 		stop(nil)
-		s.answer(context.WithoutCancel(ctx), c, reply, late)
+		reply = s.answer(context.WithoutCancel(ctx), c, reply, cause != nil)
+		endRun(sp, reply, cause)
 		s.ledger.end(c.cmd.ID)
 	})
 	go func() {
@@ -150,8 +155,9 @@ const (
 
 // answer delivers the reply, again and again until it is of no use any more: the
 // command leaves the claimed list in the same step, so it is answered or still
-// there. One that came back after its run had ended, late, is not shared.
-func (s *Server) answer(ctx context.Context, c claim, reply Reply, late bool) {
+// there. One that came back after its run had ended, late, is not shared. It returns
+// what was sent.
+func (s *Server) answer(ctx context.Context, c claim, reply Reply, late bool) Reply {
 	reply, data := s.encode(ctx, c, reply)
 	keys, args := s.answerArgs(c, data, !late && reply.shareable(data))
 	var backoff conn.Backoff
@@ -165,14 +171,15 @@ func (s *Server) answer(ctx context.Context, c claim, reply Reply, late bool) {
 		case err == nil && delivered[0] == answerDelivered:
 			s.stats.answered.Add(1)
 			s.stats.replyBytes.Add(int64(len(data)))
-			return
+			return reply
 		case err == nil && delivered[0] == answeredBefore:
 			s.stats.answeredBefore.Add(1)
-			return
+			return reply
 		case err == nil || time.Now().After(c.expires):
 			s.stats.unanswered.Add(1)
+			span.Fail(trace.SpanFromContext(ctx), fault.New(fault.StoreUnavailable, "the reply could not be delivered in time"))
 			s.cfg.Logger.WarnContext(ctx, "a reply could not be delivered in time", "id", c.cmd.ID, "error", err)
-			return
+			return reply
 		}
 		backoff.Wait(ctx)
 	}

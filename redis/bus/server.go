@@ -10,11 +10,13 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/atlhyper/observe/redis/beat"
 	"github.com/atlhyper/observe/redis/conn"
 	"github.com/atlhyper/observe/redis/key"
 	"github.com/atlhyper/observe/redis/metric"
+	"github.com/atlhyper/observe/shared/span"
 )
 
 // ServerConfig says how an agent takes and answers commands.
@@ -41,6 +43,9 @@ type ServerConfig struct {
 	Handle func(ctx context.Context, cmd Command) Reply
 	// Metrics gets what the server counts. nil means none.
 	Metrics prometheus.Registerer
+	// TracerProvider makes a span of each run, in the trace that its command carries. nil makes
+	// none; that of the command then goes on.
+	TracerProvider trace.TracerProvider
 	// Logger is told of what goes wrong. nil means none.
 	Logger *slog.Logger
 }
@@ -55,6 +60,7 @@ type Server struct {
 	ledger  *ledger
 	stats   serverStats
 	took    prometheus.Histogram // of runs
+	tracer  trace.Tracer
 	taking  conn.Outage
 	tidying conn.Outage
 
@@ -93,6 +99,7 @@ func NewServer(clients *conn.Clients, cfg ServerConfig) (*Server, error) {
 		taking:    conn.Outage{Logger: cfg.Logger, What: "taking commands"},
 		tidying:   conn.Outage{Logger: cfg.Logger, What: "taking back commands of lost agents"},
 		claimedBy: cfg.Cluster.Claimed(cfg.Instance),
+		tracer:    span.Tracer(cfg.TracerProvider, tracerName),
 		took:      metric.Seconds("agent_command_run_seconds", "How long commands ran."),
 	}
 	return s, s.register()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/atlhyper/observe/redis/conn"
 	"github.com/atlhyper/observe/redis/key"
+	"github.com/atlhyper/observe/shared/span"
 )
 
 // take moves commands to the claimed list and starts them, one taker's loop. A
@@ -113,7 +114,8 @@ func (s *Server) start(ctx context.Context, raw string) {
 		return
 	}
 	left := min(deadline.Sub(now), s.cfg.MaxRuntime)
-	run, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), left, errDeadline)
+	run := span.WithRequest(span.Continue(context.WithoutCancel(ctx), cmd.Traceparent), cmd.RequestID)
+	run, cancel := context.WithTimeoutCause(run, left, errDeadline)
 	run, abandon := context.WithCancelCause(run)
 	stop := func(cause error) { abandon(cause); cancel() }
 

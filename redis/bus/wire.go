@@ -23,6 +23,7 @@ import (
 	"github.com/atlhyper/observe/shared/codec"
 	"github.com/atlhyper/observe/shared/detail"
 	"github.com/atlhyper/observe/shared/fault"
+	"github.com/atlhyper/observe/shared/span"
 )
 
 // Version is the encoding of commands and replies that this build writes and
@@ -35,8 +36,8 @@ const (
 	MaxCommandBytes = 64 << 10
 	// maxID is the longest id.
 	maxID = 64
-	// maxTraceparent is the longest traceparent header: version 00 has 55 bytes.
-	maxTraceparent = 128
+	// maxRequestID is the longest id of an HTTP request.
+	maxRequestID = 64
 	// maxCarried is the longest reply that is part of its announcement: what most are
 	// within, and little enough for Redis to hold for a replica that is slow to hear, and
 	// for that to read and drop when nobody waits.
@@ -61,6 +62,10 @@ type Command struct {
 	Replica string `json:"replica"`
 	// Traceparent continues the caller's trace (W3C header); "" for none.
 	Traceparent string `json:"traceparent,omitempty"`
+	// RequestID is the id of the HTTP request, for logs; "" from masters that don't say.
+	RequestID string `json:"requestId,omitempty"`
+	// SentAt is when the master sent it: ms on Redis's clock; 0 from masters that don't say.
+	SentAt int64 `json:"sentAt,omitempty"`
 	// Carry is how long a reply may be, in bytes, to be part of its announcement; 0 from
 	// masters that read it from its key only.
 	Carry int `json:"carry,omitempty"`
@@ -114,9 +119,10 @@ func DecodeCommand(data []byte) (Command, error) {
 	switch {
 	case len(full.Kind) > maxID:
 		return full.head(), fmt.Errorf("command: a kind of %d bytes is too long", len(full.Kind))
-	case len(full.Traceparent) > maxTraceparent:
+	case len(full.Traceparent) > span.MaxTraceparent:
 		return full.head(), fmt.Errorf("command: a traceparent of %d bytes is too long", len(full.Traceparent))
 	}
+	full.RequestID = bounded(full.RequestID, maxRequestID)
 	return full, nil
 }
 

@@ -59,16 +59,26 @@ func Fail(s trace.Span, err error) {
 	if err == nil || !s.IsRecording() {
 		return
 	}
-	if errors.Is(err, context.Canceled) {
-		s.SetAttributes(semconv.ErrorTypeKey.String(canceled))
-		s.SetStatus(codes.Error, "nobody waits any more")
+	s.SetAttributes(semconv.ErrorTypeKey.String(ErrorType(err)))
+	var f *fault.Error
+	if errors.As(err, &f) && f.Code != fault.BadRequest {
+		s.SetStatus(codes.Error, f.Message)
 		return
 	}
-	f := fault.From(err)
-	s.SetAttributes(semconv.ErrorTypeKey.String(string(f.Code)))
-	message := f.Message
-	if f.Code == fault.BadRequest {
-		message = ""
+	s.SetStatus(codes.Error, "")
+}
+
+// ErrorType is what the attribute error.type says of an error: its code.
+func ErrorType(err error) string {
+	var f *fault.Error
+	switch {
+	case errors.Is(err, context.Canceled):
+		return canceled
+	case errors.As(err, &f):
+		return string(f.Code)
+	case errors.Is(err, context.DeadlineExceeded):
+		return string(fault.Timeout)
+	default:
+		return string(fault.Internal)
 	}
-	s.SetStatus(codes.Error, message)
 }

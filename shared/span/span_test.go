@@ -93,8 +93,9 @@ func TestFail(t *testing.T) {
 		"nothing":   {want: sdktrace.Status{}},
 		"known":     {fault.Wrap(errors.New("secret"), fault.AgentOffline, "nobody is there"), "agent_offline", sdktrace.Status{Code: codes.Error, Description: "nobody is there"}},
 		"malformed": {fault.New(fault.BadRequest, "q: %q", "what a user wrote"), "bad_request", sdktrace.Status{Code: codes.Error}},
-		"unknown":   {errors.New("secret"), "internal", sdktrace.Status{Code: codes.Error, Description: "internal error"}},
-		"canceled":  {context.Canceled, "canceled", sdktrace.Status{Code: codes.Error, Description: "nobody waits any more"}},
+		"unknown":   {errors.New("secret"), "internal", sdktrace.Status{Code: codes.Error}},
+		"too late":  {context.DeadlineExceeded, "timeout", sdktrace.Status{Code: codes.Error}},
+		"canceled":  {context.Canceled, "canceled", sdktrace.Status{Code: codes.Error}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
