@@ -24,7 +24,7 @@ import (
 // files are the chart and its variants.
 //
 //go:embed all:atlhyper testdata
-var files embed.FS //nolint:gochecknoglobals // go:embed knows no other way, and it is read-only
+var files embed.FS
 
 // Variants are the names of the values that are rendered, sorted.
 func Variants() ([]string, error) {

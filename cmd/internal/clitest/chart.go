@@ -1,6 +1,7 @@
 package clitest
 
 import (
+	"cmp"
 	"os"
 	"slices"
 	"strings"
@@ -35,25 +36,8 @@ func CheckChart(t *testing.T, cfg ChartConfig) {
 	flags, given := flagsOf(t, cfg), make(map[string]bool)
 	for _, c := range containers {
 		t.Run(c.Variant, func(t *testing.T) {
-			for _, flag := range flags {
-				for _, name := range flag.Envs {
-					unset(t, name)
-				}
-			}
-			for name, value := range c.Env {
-				if !strings.HasPrefix(name, "ATLHYPER_") {
-					continue
-				}
-				i := slices.IndexFunc(flags, func(f *kong.Flag) bool { return slices.Contains(f.Envs, name) })
-				if i < 0 {
-					t.Errorf("no flag is read from %s", name)
-					continue
-				}
-				given[flags[i].Name] = true
-				if value == "" {
-					value = "from-a-secret"
-				}
-				t.Setenv(name, value)
+			for _, name := range environment(t, flags, c.Env) {
+				given[name] = true
 			}
 			for _, arg := range c.Args {
 				name, _, _ := strings.Cut(strings.TrimPrefix(arg, "--"), "=")
@@ -74,6 +58,31 @@ func CheckChart(t *testing.T, cfg ChartConfig) {
 		}
 	}
 	checkConfig(t, cfg.Container, flags)
+}
+
+// environment gives the test the variables of a container, and no other that is a flag.
+// It returns the names of those flags.
+func environment(t *testing.T, flags []*kong.Flag, env map[string]string) []string {
+	t.Helper()
+	for _, flag := range flags {
+		for _, name := range flag.Envs {
+			unset(t, name)
+		}
+	}
+	var given []string
+	for name, value := range env {
+		if !strings.HasPrefix(name, "ATLHYPER_") {
+			continue
+		}
+		i := slices.IndexFunc(flags, func(f *kong.Flag) bool { return slices.Contains(f.Envs, name) })
+		if i < 0 {
+			t.Errorf("no flag is read from %s", name)
+			continue
+		}
+		given = append(given, flags[i].Name)
+		t.Setenv(name, cmp.Or(value, "from-a-secret"))
+	}
+	return given
 }
 
 // checkConfig fails the test for every value of config that is no flag.
