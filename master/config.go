@@ -77,6 +77,9 @@ type Config struct {
 	// DrainTimeout bounds how long requests under way may take to finish. Default 35 s.
 	DrainTimeout time.Duration
 
+	// Guard is what protects the replica from those who ask.
+	Guard Guard
+
 	// MetricsListen is the address, host:port, of a listener for /metrics alone, without
 	// credentials; port 0 takes a free one. Default: /metrics is beside the API, for those
 	// who may see all clusters.
@@ -105,6 +108,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.CacheBytes, DefaultCacheBytes)
 	setDefault(&c.MaxStreams, DefaultMaxStreams)
 	setDefault(&c.DrainTimeout, DefaultDrainTimeout)
+	c.Guard.setDefaults()
 	if c.Replica == "" {
 		c.Replica = key.HostInstance("master")
 	}
@@ -136,6 +140,9 @@ func (c Config) Validate() error {
 		return fmt.Errorf("metrics listen: %q is no host:port", c.MetricsListen)
 	}
 	if err := c.Admin.Validate(); err != nil {
+		return err
+	}
+	if err := c.Guard.validate(); err != nil {
 		return err
 	}
 	if err := key.ValidateInstance(c.Replica); err != nil {

@@ -6,15 +6,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
-	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/atlhyper/observe/master/api"
+	"github.com/atlhyper/observe/master/audit"
 	"github.com/atlhyper/observe/master/compress"
 	"github.com/atlhyper/observe/master/dashboard"
 	"github.com/atlhyper/observe/master/dispatch"
@@ -24,15 +23,6 @@ import (
 	"github.com/atlhyper/observe/redis/metric"
 	"github.com/atlhyper/observe/redis/snapshot"
 	"github.com/atlhyper/observe/shared/httpserver"
-)
-
-// Bounds of a connection.
-const (
-	readHeaderTimeout = 5 * time.Second
-	readTimeout       = 10 * time.Second
-	writeSlack        = 30 * time.Second // beyond the longest wait: to write a large answer
-	idleTimeout       = 2 * time.Minute
-	maxHeaderBytes    = 32 << 10
 )
 
 // joinedPerWaiter is how many requests may wait for replies to identical ones, for
@@ -48,6 +38,7 @@ type Master struct {
 	bus     *bus.Client
 	boards  *dashboard.Service
 	api     *api.API
+	audit   *audit.Log
 }
 
 // New wires a replica. It does not connect: that Redis is away is said by
@@ -63,7 +54,7 @@ func New(cfg Config) (*Master, error) {
 	}
 	m := &Master{cfg: cfg, clients: clients}
 	if err := m.wire(); err != nil {
-		return nil, errors.Join(fmt.Errorf("master: %w", err), clients.Close())
+		return nil, errors.Join(fmt.Errorf("master: %w", err), m.audit.Close(), clients.Close())
 	}
 	return m, nil
 }
@@ -105,7 +96,7 @@ func (m *Master) wire() (err error) {
 	if err != nil {
 		return err
 	}
-	m.api, err = api.New(api.Config{
+	serving := api.Config{
 		Dashboards:   m.boards,
 		Details:      details,
 		Ready:        m.clients.Ping,
@@ -118,7 +109,11 @@ func (m *Master) wire() (err error) {
 		Metrics:      m.metrics,
 		ServeMetrics: m.besideAPI(),
 		Logger:       cfg.Logger,
-	})
+	}
+	if err := m.guard(&serving); err != nil {
+		return err
+	}
+	m.api, err = api.New(serving)
 	return err
 }
 
@@ -143,7 +138,7 @@ func (m *Master) nowHeld(c key.Cluster) time.Time {
 // DrainDelay nothing is accepted any more, requests under way finish, the
 // connections to Redis close. It must be called once.
 func (m *Master) Run(ctx context.Context) (err error) {
-	defer func() { err = errors.Join(err, m.clients.Close()) }()
+	defer func() { err = errors.Join(err, m.audit.Close(), m.clients.Close()) }()
 	endBeside, err := m.listenBeside(ctx)
 	if err != nil {
 		return err
@@ -188,15 +183,7 @@ func untilDone(ctx context.Context, run func(context.Context) error) error {
 }
 
 func (m *Master) serve(ctx context.Context, listener net.Listener) error {
-	server := &http.Server{
-		Handler:           m.api,
-		ReadHeaderTimeout: readHeaderTimeout,
-		ReadTimeout:       readTimeout,
-		WriteTimeout:      m.cfg.MaxTimeout + writeSlack,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(m.cfg.Logger.Handler(), slog.LevelDebug),
-	}
+	server, listener := boundsOf(m.cfg).server(m.api, listener, m.cfg.Logger)
 	accepting, stopAccepting := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopAccepting()
 	defer context.AfterFunc(ctx, func() {

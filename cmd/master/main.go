@@ -39,6 +39,13 @@ type flags struct {
 	DrainDelay   time.Duration `help:"How long to go on accepting at the end, while /readyz already fails." default:"0s"`
 	DrainTimeout time.Duration `help:"How long requests under way may take to finish at the end." default:"${drain_timeout}"`
 
+	CallerRate     *float64 `help:"Requests per second of one caller on this replica; a detail counts as ${detail_tokens}. 0: any. By default ${caller_rate}, or any with --auth=none." placeholder:"N"`
+	ClusterRate    *float64 `help:"Detail requests per second for one cluster on this replica. 0: any. By default ${cluster_rate}, or any with --auth=none." placeholder:"N"`
+	TrustedProxies []string `help:"Networks of proxies whose X-Forwarded-For and X-Forwarded-Proto count." placeholder:"10.0.0.0/8"`
+	CorsOrigins    []string `help:"Origins whose pages may read answers, exact: https://dash.example.org." placeholder:"ORIGIN"`
+	AuditLog       string   `help:"Where detail requests and refusals are written, as lines of JSON: stderr, off, or a file, which is appended to and never renamed (logrotate: copytruncate)." default:"stderr" placeholder:"stderr|off|PATH"`
+	MaxConnections int      `help:"Connections that may be open; more wait." default:"${max_connections}"`
+
 	MetricsListen string `help:"Address of a listener for /metrics alone, without credentials; by default it is beside the API." placeholder:"HOST:PORT"`
 
 	cli.Admin
@@ -86,6 +93,7 @@ func run(ctx context.Context, f flags) error {
 		MaxStreams:        f.MaxStreams,
 		DrainDelay:        f.DrainDelay,
 		DrainTimeout:      f.DrainTimeout,
+		Guard:             f.guard(),
 		MetricsListen:     f.MetricsListen,
 		Admin:             f.AdminConfig(level),
 		Logger:            logger,
@@ -94,6 +102,29 @@ func run(ctx context.Context, f flags) error {
 		return err
 	}
 	return m.Run(ctx)
+}
+
+func (f flags) guard() master.Guard {
+	return master.Guard{
+		CallerRate:     rate(f.CallerRate),
+		ClusterRate:    rate(f.ClusterRate),
+		TrustedProxies: f.TrustedProxies,
+		Origins:        f.CorsOrigins,
+		AuditLog:       f.AuditLog,
+		MaxConnections: f.MaxConnections,
+	}
+}
+
+// rate is that of a flag, in which 0 means any.
+func rate(given *float64) float64 {
+	switch {
+	case given == nil:
+		return 0
+	case *given == 0:
+		return master.NoLimit
+	default:
+		return *given
+	}
 }
 
 func options() []kong.Option {
@@ -114,5 +145,10 @@ func defaults() kong.Vars {
 		"cache_bytes":   strconv.FormatInt(master.DefaultCacheBytes, 10),
 		"max_streams":   strconv.Itoa(master.DefaultMaxStreams),
 		"drain_timeout": master.DefaultDrainTimeout.String(),
+
+		"caller_rate":     strconv.FormatFloat(master.DefaultCallerRate, 'f', -1, 64),
+		"cluster_rate":    strconv.FormatFloat(master.DefaultClusterRate, 'f', -1, 64),
+		"detail_tokens":   strconv.Itoa(api.DetailTokens),
+		"max_connections": strconv.Itoa(master.DefaultMaxConnections),
 	}
 }
