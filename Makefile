@@ -35,7 +35,7 @@ IMAGE_PREFIX ?=
 WITHIN ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-alerts test-chart test-kube test-faults soak loadtest test-race bench bench-collect bench-detail bench-kube build image test-image lint fmt verify fuzz golden golden-chart clean
+.PHONY: help demo test test-alerts test-chart test-kube test-faults test-upgrade soak loadtest test-race bench bench-collect bench-detail bench-kube build image test-image lint fmt verify fuzz golden golden-chart clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,6 +71,14 @@ test-faults: ## break one part after the other under load (seven minutes); rewri
 	@echo "breaking Redis, the network, processes, ClickHouse and clocks: takes about seven minutes"
 	$(GOTEST) -count=1 ./loadtest/faults -run TestFaults -faults -parallel 6 -within $(WITHIN) -document ../../docs/faults.md
 	@cat docs/faults.md
+
+# The newest tag before this commit; there is none before the first release, and then
+# what was there before agents and masters got logins, limits and traces.
+test-upgrade: FROM ?= $(or $(shell git describe --tags --abbrev=0 HEAD^ 2>/dev/null),1235beb896f01c453446e7563c3d61718aa60e7b)
+test-upgrade: ## replace agents and masters of FROM (a tag or commit; default: the last release) by today's and back, under requests (ten minutes)
+	@$(SETUP) test
+	@echo "building the agent and master of $(FROM), and today's, in temporary folders"
+	go test -count=1 -timeout 60m ./loadtest/upgrade -run '^TestUpgrade$$' -from $(FROM) -v
 
 soak: DURATION ?= 10m
 soak: ## 200 simulated clusters and 3 masters under load and faults, then count (DURATION=10m)
