@@ -7,6 +7,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/atlhyper/observe/master/access"
 	"github.com/atlhyper/observe/master/api"
 	"github.com/atlhyper/observe/master/dashboard"
 	"github.com/atlhyper/observe/redis/conn"
@@ -77,6 +78,11 @@ type Config struct {
 	// DrainTimeout bounds how long requests under way may take to finish. Default 35 s.
 	DrainTimeout time.Duration
 
+	// Auth says how callers are told apart; its Metrics and Logger are the replica's.
+	// Default: not at all, which must be on a loopback address.
+	Auth access.Config
+	// InsecureNoAuth lets it be on any.
+	InsecureNoAuth bool
 	// Guard is what protects the replica from those who ask.
 	Guard Guard
 
@@ -140,6 +146,9 @@ func (c Config) Validate() error {
 		return fmt.Errorf("metrics listen: %q is no host:port", c.MetricsListen)
 	}
 	if err := c.Admin.Validate(); err != nil {
+		return err
+	}
+	if err := c.validateAuth(); err != nil {
 		return err
 	}
 	if err := c.Guard.validate(); err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/atlhyper/observe/master/access"
 	"github.com/atlhyper/observe/master/api"
 	"github.com/atlhyper/observe/master/audit"
 	"github.com/atlhyper/observe/master/compress"
@@ -37,6 +38,7 @@ type Master struct {
 	reader  *snapshot.Reader
 	bus     *bus.Client
 	boards  *dashboard.Service
+	access  access.Service
 	api     *api.API
 	audit   *audit.Log
 }
@@ -96,9 +98,13 @@ func (m *Master) wire() (err error) {
 	if err != nil {
 		return err
 	}
+	if err := m.openAccess(); err != nil {
+		return err
+	}
 	serving := api.Config{
 		Dashboards:   m.boards,
 		Details:      details,
+		Access:       m.access,
 		Ready:        m.clients.Ping,
 		Now:          m.nowHeld,
 		MaxRange:     cfg.MaxRange,
@@ -159,6 +165,7 @@ func (m *Master) Run(ctx context.Context) (err error) {
 	background.Go(func() error { return untilDone(below, m.reader.Gather) })
 	background.Go(func() error { return untilDone(below, m.boards.Run) })
 	background.Go(func() error { return untilDone(below, m.bus.Run) })
+	background.Go(func() error { return untilDone(below, m.access.Run) })
 
 	serving, endServing := context.WithCancel(ctx)
 	defer endServing()

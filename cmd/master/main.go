@@ -13,6 +13,7 @@ import (
 	"github.com/atlhyper/observe/cmd/internal/cli"
 	"github.com/atlhyper/observe/cmd/internal/redisflags"
 	"github.com/atlhyper/observe/master"
+	"github.com/atlhyper/observe/master/access"
 	"github.com/atlhyper/observe/master/api"
 	"github.com/atlhyper/observe/redis/conn"
 )
@@ -38,6 +39,8 @@ type flags struct {
 
 	DrainDelay   time.Duration `help:"How long to go on accepting at the end, while /readyz already fails." default:"0s"`
 	DrainTimeout time.Duration `help:"How long requests under way may take to finish at the end." default:"${drain_timeout}"`
+
+	authFlags
 
 	CallerRate     *float64 `help:"Requests per second of one caller on this replica; a detail counts as ${detail_tokens}. 0: any. By default ${caller_rate}, or any with --auth=none." placeholder:"N"`
 	ClusterRate    *float64 `help:"Detail requests per second for one cluster on this replica. 0: any. By default ${cluster_rate}, or any with --auth=none." placeholder:"N"`
@@ -93,6 +96,8 @@ func run(ctx context.Context, f flags) error {
 		MaxStreams:        f.MaxStreams,
 		DrainDelay:        f.DrainDelay,
 		DrainTimeout:      f.DrainTimeout,
+		Auth:              f.access(),
+		InsecureNoAuth:    f.InsecureNoAuth,
 		Guard:             f.guard(),
 		MetricsListen:     f.MetricsListen,
 		Admin:             f.AdminConfig(level),
@@ -145,6 +150,9 @@ func defaults() kong.Vars {
 		"cache_bytes":   strconv.FormatInt(master.DefaultCacheBytes, 10),
 		"max_streams":   strconv.Itoa(master.DefaultMaxStreams),
 		"drain_timeout": master.DefaultDrainTimeout.String(),
+
+		"skew":     access.DefaultSkew.String(),
+		"max_skew": access.MaxSkew.String(),
 
 		"caller_rate":     strconv.FormatFloat(master.DefaultCallerRate, 'f', -1, 64),
 		"cluster_rate":    strconv.FormatFloat(master.DefaultClusterRate, 'f', -1, 64),
