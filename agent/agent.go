@@ -50,12 +50,14 @@ func newAgent(cfg Config, registry *prometheus.Registry) (*Agent, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("agent: %w", err)
 	}
-	cfg.Instance = key.Unique(cfg.Instance)
+	cfg.Instance, cfg.metrics, cfg.ClickHouse.Metrics = key.Unique(cfg.Instance), registry, registry
 	source, err := cfg.open()
 	if err != nil {
 		return nil, fmt.Errorf("agent: %w", err)
 	}
-	clients, err := conn.Open(conn.Config{URL: cfg.Redis, Auth: cfg.RedisAuth, TLS: cfg.RedisTLS, ClientName: "atlhyper-agent", Logger: cfg.Logger})
+	clients, err := conn.Open(conn.Config{
+		URL: cfg.Redis, Auth: cfg.RedisAuth, TLS: cfg.RedisTLS, ClientName: "atlhyper-agent", Metrics: registry, Logger: cfg.Logger,
+	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("agent: %w", err), source.Close())
 	}

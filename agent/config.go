@@ -7,6 +7,8 @@ import (
 	"net"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/atlhyper/observe/agent/clickhouse"
 	"github.com/atlhyper/observe/redis/conn"
 	"github.com/atlhyper/observe/redis/key"
@@ -80,6 +82,8 @@ type Config struct {
 
 	// Logger gets what happens. Default: nothing is logged.
 	Logger *slog.Logger
+
+	metrics prometheus.Registerer // gets what parts of the agent count
 }
 
 func (c Config) withDefaults() Config {

@@ -50,11 +50,17 @@ func New(cfg Config) (*Master, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("master: %w", err)
 	}
-	clients, err := conn.Open(conn.Config{URL: cfg.Redis, Auth: cfg.RedisAuth, TLS: cfg.RedisTLS, ClientName: "atlhyper-master", Logger: cfg.Logger})
+	registry, err := metric.NewRegistry()
 	if err != nil {
 		return nil, fmt.Errorf("master: %w", err)
 	}
-	m := &Master{cfg: cfg, clients: clients}
+	clients, err := conn.Open(conn.Config{
+		URL: cfg.Redis, Auth: cfg.RedisAuth, TLS: cfg.RedisTLS, ClientName: "atlhyper-master", Metrics: registry, Logger: cfg.Logger,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("master: %w", err)
+	}
+	m := &Master{cfg: cfg, clients: clients, metrics: registry}
 	if err := m.wire(); err != nil {
 		return nil, errors.Join(fmt.Errorf("master: %w", err), m.audit.Close(), clients.Close())
 	}
@@ -63,9 +69,6 @@ func New(cfg Config) (*Master, error) {
 
 func (m *Master) wire() (err error) {
 	cfg := m.cfg
-	if m.metrics, err = metric.NewRegistry(); err != nil {
-		return err
-	}
 	m.reader = snapshot.NewReader(m.clients, snapshot.ReaderConfig{Logger: cfg.Logger})
 	m.bus, err = bus.NewClient(m.clients, bus.ClientConfig{
 		Replica:           key.Unique(cfg.Replica),

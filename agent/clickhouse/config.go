@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"regexp"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Config says where the telemetry is and how it is read.
@@ -35,6 +37,8 @@ type Config struct {
 	NodeNames func() (map[string]string, error)
 	// Clock tells the time of the windows' ends. nil means time.Now.
 	Clock func() time.Time
+	// Metrics gets what the Store counts. nil means none.
+	Metrics prometheus.Registerer
 	// Logger gets a debug line for each statement. nil means none.
 	Logger *slog.Logger
 }

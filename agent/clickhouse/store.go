@@ -32,6 +32,7 @@ type Store struct {
 	schemas *schemas
 	// readonly is set once the server has refused settings.
 	readonly atomic.Bool
+	stats    *stats
 }
 
 // Open checks the configuration and prepares the statements. It does not
@@ -50,7 +51,7 @@ func Open(cfg Config) (*Store, error) {
 	}
 	options.MaxOpenConns, options.MaxIdleConns = cfg.MaxConns, cfg.MaxConns
 	options.ClientInfo.Products = append(options.ClientInfo.Products, struct{ Name, Version string }{"atlhyper-agent", "1"})
-	s := &Store{cfg: cfg}
+	s := &Store{cfg: cfg, stats: newStats()}
 	options.TransportFunc = func(base *http.Transport) (http.RoundTripper, error) {
 		return summaryTransport{readonlyTransport{base, &s.readonly}}, nil
 	}
@@ -61,6 +62,9 @@ func Open(cfg Config) (*Store, error) {
 	s.conn = conn
 	if s.schemas, err = newSchemas(cfg.Tables); err != nil {
 		return nil, errors.Join(err, conn.Close())
+	}
+	if err := s.stats.register(cfg.Metrics, conn.Stats); err != nil {
+		return nil, errors.Join(fmt.Errorf("clickhouse: %w", err), conn.Close())
 	}
 	return s, nil
 }
@@ -154,6 +158,7 @@ func (s *Store) execute(ctx context.Context, name, sql string, args []any, row f
 			err = chError(ctx, name, err)
 		}
 		reads := e.end(ctx)
+		s.stats.count(ctx, time.Since(began), err)
 		s.cfg.Logger.DebugContext(ctx, "statement", "name", name, "query_id", e.id, "rows", answered,
 			"rows_read", reads.Rows, "bytes_read", reads.Bytes, "took", time.Since(began), "failed", err != nil)
 	}()

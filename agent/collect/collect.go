@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/atlhyper/observe/redis/conn"
 	"github.com/atlhyper/observe/redis/snapshot"
 	"github.com/atlhyper/observe/shared/model"
@@ -55,6 +57,8 @@ type Config[R any] struct {
 	Flush time.Duration
 	// Clock tells the end of the windows. nil means time.Now.
 	Clock func() time.Time
+	// Metrics gets what the Collector counts. nil means none.
+	Metrics prometheus.Registerer
 	// Logger gets the causes of failures. nil means none.
 	Logger *slog.Logger
 }
@@ -97,6 +101,7 @@ type Collector[R any] struct {
 	round   int                    // number of the latest round
 	outage  conn.Outage
 	failing map[model.Section]bool // whose last collection failed: logged once
+	stats   map[model.Section]*sectionStats
 }
 
 // outcome is the end of one collection, or the end of the patience with it.
@@ -117,14 +122,19 @@ func New[R any](cfg Config[R]) (*Collector[R], error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Collector[R]{
+	c := &Collector[R]{
 		cfg: cfg,
 		// A section has at most two outcomes before it is started again.
 		outcome: make(chan outcome, 2*len(cfg.Sections)),
 		running: make(map[model.Section]bool),
 		failing: make(map[model.Section]bool),
 		outage:  conn.Outage{Logger: cfg.Logger, What: "publishing"},
-	}, nil
+		stats:   make(map[model.Section]*sectionStats, len(cfg.Sections)),
+	}
+	for _, s := range cfg.Sections {
+		c.stats[s.Name] = newSectionStats(s.Name)
+	}
+	return c, registerSections(cfg.Metrics, c.stats)
 }
 
 // Run collects at once and then each Interval, until ctx is done; it returns when
@@ -219,6 +229,7 @@ func (c *Collector[R]) take(ctx context.Context, o outcome) {
 	if o.round == c.round {
 		c.open--
 	}
+	c.stats[name].count(o)
 	failed := o.cause != nil
 	if failed != c.failing[name] {
 		c.failing[name] = failed

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/atlhyper/observe/redis/key"
@@ -45,6 +46,8 @@ type Config struct {
 	// Now is this process's clock; nothing else may depend on what hour it shows.
 	// nil means time.Now.
 	Now func() time.Time
+	// Metrics gets what the connections count. nil means none.
+	Metrics prometheus.Registerer
 	// Logger is told when the clock jumps. nil means none.
 	Logger *slog.Logger
 }
@@ -64,6 +67,7 @@ type Clients struct {
 	// interrupted pop loses what it popped.
 	blocking redis.UniversalClient
 
+	stats    callStats
 	logger   *slog.Logger
 	here     func() time.Time
 	topology Topology
@@ -97,6 +101,12 @@ func Open(cfg Config) (*Clients, error) {
 		logger:   cfg.Logger,
 		here:     cfg.Now,
 		topology: a.topology,
+	}
+	for _, client := range []redis.UniversalClient{c.Normal, c.blocking} {
+		client.AddHook(statsHook{&c.stats})
+	}
+	if err := c.register(cfg); err != nil {
+		return nil, errors.Join(fmt.Errorf("redis: %w", err), c.Close())
 	}
 	if cluster, ok := c.Normal.(*redis.ClusterClient); ok {
 		c.shards = newShardClocks(cluster, cfg)

@@ -62,9 +62,16 @@ func (r Row) collector() prometheus.Collector {
 
 // Seconds returns a histogram of durations from 1 ms to 60 s: what a request of
 // this product can take.
-func Seconds(name, help string) prometheus.Histogram {
+func Seconds(name, help string) prometheus.Histogram { return seconds(name, help, nil) }
+
+// SecondsOf is Seconds for one value of a label.
+func SecondsOf(name, help, label, value string) prometheus.Histogram {
+	return seconds(name, help, prometheus.Labels{label: value})
+}
+
+func seconds(name, help string, labels prometheus.Labels) prometheus.Histogram {
 	return prometheus.NewHistogram(prometheus.HistogramOpts{
-		Name: Namespace + name, Help: help,
+		Name: Namespace + name, Help: help, ConstLabels: labels,
 		Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
 	})
 }
