@@ -26,6 +26,8 @@ type commands struct {
 	Forget  forgetCmd  `cmd:"" help:"Remove a cluster whose agents have stopped from Redis and from the memory of the masters, which else list it for 7 days."`
 	Inspect inspectCmd `cmd:"" help:"Say what lies in Redis: clusters, sections and their values, agents, the queue. It only reads, and needs the rights that acl --inspect prints."`
 	Token   tokenCmd   `cmd:"" help:"Make tokens for the API of masters that run with --auth=tokens, and check the file that they read."`
+
+	Version kong.VersionFlag `help:"Print the version and exit." env:"-"`
 }
 
 // demoCmd takes nothing from the environment: what is set there is meant for agents
