@@ -234,7 +234,7 @@ func testInside(t *testing.T, dir string) {
 
 	api := freeAddress(t)
 	all["master"].start("--listen="+api, "--redis="+redis.URL())
-	all["agent"].start("--cluster-id=inside", "--clickhouse="+engine.DSN(database), "--redis="+redis.URL(), "--interval=1s", "--section-timeout=1s")
+	all["agent"].start("--cluster-id=inside", "--clickhouse="+engine.DSN(database), "--redis="+redis.URL())
 	for path, want := range map[string]string{
 		"/healthz": "", "/readyz": "",
 		"/api/v2/clusters/inside":                                `"status":"online"`,
