@@ -1,10 +1,12 @@
 package charts
 
 import (
+	"maps"
 	"os"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
@@ -118,11 +120,28 @@ func checkMounts(t *testing.T, spec corev1.PodSpec) {
 // A master that ends has the time that its own flags give it, and some.
 func TestMastersHaveTimeToDrain(t *testing.T) {
 	t.Parallel()
-	for variant, want := range map[string]int64{"master": 10 + 35 + 5, "everything": 20 + 40 + 5} {
-		deployments := of[appsv1.Deployment](t, objects(t, variant), "Deployment")
-		i := slices.IndexFunc(deployments, func(d *appsv1.Deployment) bool { return d.Spec.Template.Spec.Containers[0].Name == "master" })
-		if got := deref(deployments[i].Spec.Template.Spec.TerminationGracePeriodSeconds, 0); got != want {
-			t.Errorf("%s: %d s to end, want %d", variant, got, want)
+	masters, err := Containers("master")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range masters {
+		var needed time.Duration
+		for _, flag := range []string{"--drain-delay=", "--drain-timeout="} {
+			i := slices.IndexFunc(m.Args, func(arg string) bool { return strings.HasPrefix(arg, flag) })
+			if i < 0 {
+				t.Fatalf("%s: no %s", m.Variant, flag)
+			}
+			d, err := time.ParseDuration(strings.TrimPrefix(m.Args[i], flag))
+			if err != nil {
+				t.Fatal(err)
+			}
+			needed += d
+		}
+		for _, d := range of[appsv1.Deployment](t, objects(t, m.Variant), "Deployment") {
+			pod := d.Spec.Template.Spec
+			if given := time.Duration(deref(pod.TerminationGracePeriodSeconds, 0)) * time.Second; pod.Containers[0].Name == "master" && given <= needed {
+				t.Errorf("%s: %s to end, of which %s are its own", m.Variant, given, needed)
+			}
 		}
 	}
 }
@@ -154,6 +173,11 @@ func TestSelectors(t *testing.T) {
 		}
 		for _, d := range deployments {
 			finds(d.Name, d.Spec.Selector.MatchLabels)
+			// They can never change: an upgrade would fail.
+			names := slices.Sorted(maps.Keys(d.Spec.Selector.MatchLabels))
+			if diff := cmp.Diff([]string{"app.kubernetes.io/component", "app.kubernetes.io/instance", "app.kubernetes.io/name"}, names); diff != "" {
+				t.Errorf("%s: the selector of %s\n%s", variant, d.Name, diff)
+			}
 			for _, s := range d.Spec.Template.Spec.TopologySpreadConstraints {
 				finds("spread of "+d.Name, s.LabelSelector.MatchLabels)
 			}

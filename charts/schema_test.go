@@ -29,7 +29,7 @@ func TestRefused(t *testing.T) {
 		"master: {auth: {mode: open}}":                                "/master/auth/mode",
 		"master: {auth: {mode: none}}":                                "/master/auth/insecureNoAuth",
 		`master: {auth: {tokensSecret: {name: ""}}}`:                  "/master/auth/tokensSecret/name",
-		"master: {auth: {mode: oidc}}":                                "/master/auth/oidcConfigMap/name",
+		"master: {auth: {mode: oidc}}":                                "/master/auth/oidc/configMap/name",
 		`redis: {url: ""}`:                                            "/redis/url",
 		"redis: {url: http://redis}":                                  "/redis/url",
 		"master: {drain: {timeoutSeconds: 0}}":                        "/master/drain/timeoutSeconds",

@@ -63,6 +63,9 @@ with the component's values and its name.
 {{- define "atlhyper.volumes" -}}
 {{- $redis := (index . 0).Values.redis -}}
 {{- $values := index . 1 -}}
+{{- with $values.auth }}
+{{- include "atlhyper.auth.volumes" . }}
+{{- end }}
 {{- with $values.redis.passwordSecret }}
 {{- if .name }}
 - name: redis
@@ -107,6 +110,9 @@ with the component's values and its name.
 {{- define "atlhyper.volumeMounts" -}}
 {{- $redis := (index . 0).Values.redis -}}
 {{- $values := index . 1 -}}
+{{- with $values.auth }}
+{{- include "atlhyper.auth.volumeMounts" . }}
+{{- end }}
 {{- if $values.redis.passwordSecret.name }}
 - {name: redis, mountPath: /etc/atlhyper/redis, readOnly: true}
 {{- end }}

@@ -21,6 +21,8 @@ type ChartConfig struct {
 	Command func() any
 	// Options are those of the command.
 	Options []kong.Option
+	// Check, if set, is given the flags once they were parsed, and says what is wrong.
+	Check func(command any) error
 	// Without are flags that the chart has no value for, and why.
 	Without map[string]string
 }
@@ -43,11 +45,15 @@ func CheckChart(t *testing.T, cfg ChartConfig) {
 				name, _, _ := strings.Cut(strings.TrimPrefix(arg, "--"), "=")
 				given[name] = true
 			}
-			parser, err := kong.New(cfg.Command(), cfg.Options...)
+			command := cfg.Command()
+			parser, err := kong.New(command, cfg.Options...)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := parser.Parse(c.Args); err != nil {
+			if _, err = parser.Parse(c.Args); err == nil && cfg.Check != nil {
+				err = cfg.Check(command)
+			}
+			if err != nil {
 				t.Errorf("%v\n%s", err, strings.Join(c.Args, "\n"))
 			}
 		})
