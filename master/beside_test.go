@@ -54,7 +54,7 @@ func TestListenersBesideTheAPI(t *testing.T) {
 		}
 	}
 	for _, from := range []*replica{metrics, operating} {
-		if text := string(from.get(t, "/metrics").body); !strings.Contains(text, `atlhyper_http_requests_total{route="/healthz",status="200"} 1`) {
+		if text := string(from.get(t, "/metrics").body); !strings.Contains(text, `atlhyper_http_requests_total{code="",route="/healthz",status="200"} 1`) {
 			t.Errorf("%s does not tell of the API's requests", from.url)
 		}
 	}

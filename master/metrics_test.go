@@ -34,8 +34,8 @@ func TestMetrics(t *testing.T) {
 		t.Errorf("%s: %s", p.Metric, p.Text)
 	}
 	for _, want := range []string{
-		`atlhyper_http_requests_total{route="/api/v2/observe/metrics/nodes/{name}",status="404"} 2`,
-		`atlhyper_http_requests_total{route="/api/v2/clusters",status="200"} 1`,
+		`atlhyper_http_requests_total{code="cluster_unknown",route="/api/v2/observe/metrics/nodes/{name}",status="404"} 2`,
+		`atlhyper_http_requests_total{code="",route="/api/v2/clusters",status="200"} 1`,
 		`atlhyper_master_requests_not_pushed_total{reason="offline"} 2`,
 		`atlhyper_master_requests_waiting 0`,
 		`go_goroutines `,

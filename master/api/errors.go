@@ -69,6 +69,7 @@ func (a *API) fail(x *exchange, r *http.Request, err error) {
 	}
 	f := fault.From(err)
 	code := status(f.Code)
+	x.code = f.Code
 	x.traceFailure(code, err)
 	a.logFailure(x, r, err)
 	if a.cfg.Audit != nil {

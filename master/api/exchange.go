@@ -8,6 +8,7 @@ import (
 
 	"github.com/atlhyper/observe/master/access"
 	"github.com/atlhyper/observe/redis/key"
+	"github.com/atlhyper/observe/shared/fault"
 )
 
 // exchange is one request under way: the ResponseWriter of its handler, and what is
@@ -23,6 +24,7 @@ type exchange struct {
 	cluster key.Cluster // that it is about; "" for none
 	noted   *noted      // for audit and traces; see note
 	status  int         // 0 while nothing was written
+	code    fault.Code  // of the failure that was answered; "" for none
 	bytes   int64       // of the body
 	hidden  bool        // the caller may not see the cluster
 	endless bool        // its length says nothing of how fast we are

@@ -11,7 +11,8 @@ import (
 )
 
 // metrics counts requests by route: the pattern, not the path, so that there are as
-// many series as routes.
+// many series as routes. A code has one status: it only tells apart what a status mixes,
+// such as agent_offline, which is the cluster's, and store_unavailable, which is ours.
 type metrics struct {
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
@@ -21,8 +22,8 @@ func newMetrics(to prometheus.Registerer) (*metrics, error) {
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: metric.Namespace + "http_requests_total",
-			Help: "Requests by route and status; the route of what is no endpoint is empty.",
-		}, []string{"route", "status"}),
+			Help: "Requests by route, status and the code of the failure; the route of what is no endpoint is empty, and so is the code of a success.",
+		}, []string{"route", "status", "code"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: metric.Namespace + "http_request_seconds", Help: "How long requests took, by route.",
 			Buckets: []float64{.001, .005, .025, .1, .5, 2.5, 10, 30},
@@ -45,8 +46,8 @@ func (m *metrics) of(route string) routeMetrics {
 		route:     route,
 		all:       m,
 		seconds:   m.seconds.WithLabelValues(route),
-		ok:        m.requests.WithLabelValues(route, strconv.Itoa(http.StatusOK)),
-		unchanged: m.requests.WithLabelValues(route, strconv.Itoa(http.StatusNotModified)),
+		ok:        m.requests.WithLabelValues(route, strconv.Itoa(http.StatusOK), ""),
+		unchanged: m.requests.WithLabelValues(route, strconv.Itoa(http.StatusNotModified), ""),
 	}
 }
 
@@ -58,7 +59,7 @@ func (m *routeMetrics) observe(x *exchange, took time.Duration) {
 	case http.StatusNotModified:
 		m.unchanged.Inc()
 	default:
-		m.all.requests.WithLabelValues(m.route, strconv.Itoa(x.status)).Inc()
+		m.all.requests.WithLabelValues(m.route, strconv.Itoa(x.status), string(x.code)).Inc()
 	}
 	if !x.endless {
 		m.seconds.Observe(took.Seconds())

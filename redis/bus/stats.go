@@ -61,6 +61,7 @@ func (s *Server) register() error {
 	const moved, movedHelp = "agent_commands_moved_total", "Commands that changed lists otherwise than by being claimed, by how."
 	c := &s.stats
 	return metric.Register(s.cfg.Metrics, []metric.Row{
+		{Name: "agent_info", Help: "Always 1; the label says of which cluster the agent is.", Label: "cluster", Value: string(s.cfg.Cluster), Gauge: func() float64 { return 1 }},
 		{Name: "agent_commands_claimed_total", Help: "Commands that were started or refused.", Counter: &c.claimed},
 		{Name: "agent_commands_running", Help: "Commands that run now.", Gauge: func() float64 { return float64(c.running.Load()) }},
 		{Name: "agent_slots", Help: "Commands that may run at a time.", Gauge: func() float64 { return float64(s.cfg.Slots) }},

@@ -79,6 +79,7 @@ func (c *Client) register() error {
 	return metric.Register(c.cfg.Metrics, []metric.Row{
 		{Name: "master_requests_waiting", Help: "Detail requests that wait for a reply.", Gauge: func() float64 { return float64(c.Waiting()) }},
 		{Name: "master_requests_waiting_max", Help: "Detail requests that may wait for a reply.", Gauge: func() float64 { return float64(c.cfg.MaxWaiters) }},
+		{Name: "master_queue_max", Help: "Commands of one cluster that may wait for an agent.", Gauge: func() float64 { return float64(c.cfg.MaxQueue) }},
 		{Name: "master_commands_pushed_total", Help: "Commands that went into a cluster's list.", Counter: &s.pushed},
 		{Name: ended, Help: endedHelp, Label: "outcome", Value: "answered", Counter: &s.answered},
 		{Name: ended, Help: endedHelp, Label: "outcome", Value: "refused", Counter: &s.refused},
