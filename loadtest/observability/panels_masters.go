@@ -112,12 +112,12 @@ func redisPanels() []panel {
 	return []panel{
 		{
 			title: "Errors", unit: "ops", stacked: true,
-			help:    "Commands a second that Redis did not answer (network, timeout) or refused (reply), by job.",
+			help:    "Calls to Redis a second that failed, by job and why: no connection or it broke (network), no answer in time (timeout), an error as the answer (refused), all connections taken (pool).",
 			queries: []query{{"sum by (job, kind) (" + perSecond(both("atlhyper_redis_errors_total")) + ")", "{{job}} {{kind}}"}},
 		},
 		{
-			title: "Commands", unit: "ops", stacked: true,
-			help:    "Commands that were sent to Redis, a second, by job.",
+			title: "Calls", unit: "ops", stacked: true,
+			help:    "Calls to Redis a second, by job. A pipeline is one call.",
 			queries: []query{{"sum by (job) (" + perSecond(both("atlhyper_redis_commands_total")) + ")", "{{job}}"}},
 		},
 		{
@@ -127,7 +127,7 @@ func redisPanels() []panel {
 		},
 		{
 			title: "Waits for a connection", unit: "ops",
-			help: "Commands a second that had to wait for a connection because all were in use, and that gave up waiting, by job.",
+			help: "Calls a second that waited for a connection because all were in use, and that gave up waiting, by job.",
 			queries: []query{
 				{"sum by (job, pool) (" + perSecond(both("atlhyper_redis_pool_waits_total")) + ")", "{{job}} {{pool}} waited"},
 				{"sum by (job, pool) (" + perSecond(both("atlhyper_redis_pool_timeouts_total")) + ")", "{{job}} {{pool}} gave up"},
@@ -135,11 +135,8 @@ func redisPanels() []panel {
 		},
 		{
 			title: "New connections", unit: "ops",
-			help: "Commands a second that found no idle connection, and connections that were found broken, by job.",
-			queries: []query{
-				{"sum by (job, pool) (" + perSecond(both("atlhyper_redis_pool_misses_total")) + ")", "{{job}} {{pool}} opened"},
-				{"sum by (job, pool) (" + perSecond(both("atlhyper_redis_pool_stale_total")) + ")", "{{job}} {{pool}} stale"},
-			},
+			help:    "Calls a second that found no idle connection, and made one or waited, by job.",
+			queries: []query{{"sum by (job, pool) (" + perSecond(both("atlhyper_redis_pool_misses_total")) + ")", "{{job}} {{pool}}"}},
 		},
 		{
 			title: "Looks at all clusters that failed", unit: "ops",
