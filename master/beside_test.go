@@ -41,7 +41,7 @@ func TestListenersBesideTheAPI(t *testing.T) {
 		{api, "/loglevel", http.StatusNotFound},
 		{api, "/healthz", http.StatusOK},
 		{metrics, "/metrics", http.StatusOK},
-		{metrics, "/healthz", http.StatusNotFound},
+		{metrics, "/healthz", http.StatusNoContent}, // a probe of the listener itself
 		{metrics, "/debug/pprof/", http.StatusNotFound},
 		{metrics, "/api/v2/clusters", http.StatusNotFound},
 		{operating, "/metrics", http.StatusOK},
