@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -60,12 +59,6 @@ func chError(ctx context.Context, name string, err error) error {
 
 const maxPublicText = 300 // bytes of an exception's text that users get to see
 
-// An exception's text may go on with the statement, or with where it failed.
-var (
-	afterTheReason = regexp.MustCompile(`(?i)[:.,]?\s+(\(?in scope|in query|while (processing|executing)|\(version|stack trace)\b`)
-	addresses      = regexp.MustCompile(`\[?[0-9a-fA-F]*:[0-9a-fA-F:]*:[0-9a-fA-F.:]*\]?(:\d+)?|\b\d{1,3}(\.\d{1,3}){3}(:\d+)?\b|\b[A-Za-z0-9][A-Za-z0-9.-]*:\d{2,5}\b`)
-)
-
 func publicText(e *clickhouse.Exception) string {
 	if e.Code == codeSyntaxError {
 		return "syntax error" // all the rest of its text is the statement
@@ -74,10 +67,7 @@ func publicText(e *clickhouse.Exception) string {
 	if at := strings.Index(text, "Not enough privileges"); e.Code == codeAccessDenied && at > 0 {
 		text = text[at:] // after the user's name
 	}
-	if cut := afterTheReason.FindStringIndex(text); cut != nil {
-		text = text[:cut[0]]
-	}
-	text = addresses.ReplaceAllString(text, "(address)")
+	text = fault.Public(text)
 	if len(text) > maxPublicText {
 		text = strings.ToValidUTF8(text[:maxPublicText], "") + "…"
 	}

@@ -215,5 +215,9 @@ func refusal(err error) error {
 	default:
 		code = fault.AgentError
 	}
-	return fault.Wrap(f.Unwrap(), code, "%s", envelope.Clip(f.Message)).After(f.RetryAfter)
+	message := f.Message
+	if code == fault.AgentError {
+		message = fault.Public(message) // an agent of another version may tell too much
+	}
+	return fault.Wrap(f.Unwrap(), code, "%s", envelope.Clip(message)).After(f.RetryAfter)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/atlhyper/observe/redis/key"
+	"github.com/atlhyper/observe/shared/fault"
 	"github.com/atlhyper/observe/shared/model"
 )
 
@@ -123,7 +124,9 @@ func (r *Reader) parseSection(m metaMap, name model.Section, now time.Time) (Sec
 	s.Interval = millis(interval)
 	s.Window = time.Duration(min(window, maxMillis/1000)) * time.Second
 	s.Took = millis(took)
-	s.Error = boundText(m[field(key.FieldError)], maxError)
+	if text := m[field(key.FieldError)]; text != "" {
+		s.Error = fault.Public(boundText(text, maxError)) // an agent of another version may tell too much
+	}
 	s.Hash = boundText(m[field(key.FieldHash)], maxSectionName)
 	s.Codec = boundText(m[field(key.FieldCodec)], maxSectionName)
 	if !s.At.IsZero() {
