@@ -117,7 +117,7 @@ func sourceOf(built []build, epoch int64) (source, error) {
 	var of source
 	for _, b := range built {
 		for name, info := range b.info {
-			this, err := read(info, epoch)
+			this, err := sourceIn(info, epoch)
 			switch {
 			case err != nil:
 				return of, err
@@ -130,7 +130,7 @@ func sourceOf(built []build, epoch int64) (source, error) {
 	return of, nil
 }
 
-func read(info *debug.BuildInfo, epoch int64) (source, error) {
+func sourceIn(info *debug.BuildInfo, epoch int64) (source, error) {
 	of := source{version: info.Main.Version, created: time.Unix(epoch, 0).UTC()}
 	for _, s := range info.Settings {
 		switch s.Key {

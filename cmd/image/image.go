@@ -128,7 +128,7 @@ func annotated(image v1.Image, all map[string]string) (v1.Image, error) {
 }
 
 // write writes the tar of a component's images, and their bills of materials.
-func (f flags) write(c component, built []build, of source, w io.Writer) error {
+func (f flags) write(c component, built []build, of source, out *printer) error {
 	all := make([]v1.Image, len(built))
 	for i, b := range built {
 		binary, err := os.ReadFile(b.path(c))
@@ -164,6 +164,6 @@ func (f flags) write(c component, built []build, of source, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	say(w, "%s  %s@%s  %s  %.1f MB\n", name, a.reference, a.digest, strings.Join(f.Platforms, ","), float64(size)/1e6)
+	out.say("%s  %s@%s  %s  %.1f MB\n", name, a.reference, a.digest, strings.Join(f.Platforms, ","), float64(size)/1e6)
 	return nil
 }

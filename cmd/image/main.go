@@ -6,6 +6,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -47,18 +48,16 @@ func run(ctx context.Context, f flags, w io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("image: %w", err)
 	}
-	err = inside(ctx, f, platforms, dir, w)
-	if removed := os.RemoveAll(dir); removed != nil && err == nil {
-		err = fmt.Errorf("image: %w", removed)
-	}
-	return err
+	out := &printer{w: w}
+	err = f.buildAll(ctx, platforms, dir, out)
+	return errors.Join(err, out.err, os.RemoveAll(dir))
 }
 
-// inside is run with a folder for the binaries.
-func inside(ctx context.Context, f flags, platforms []v1.Platform, dir string, w io.Writer) error {
+// buildAll builds all images, with the binaries in dir.
+func (f flags) buildAll(ctx context.Context, platforms []v1.Platform, dir string, out *printer) error {
 	built := make([]build, len(platforms))
 	for i, p := range platforms {
-		say(w, "building for %s\n", p)
+		out.say("building for %s\n", p)
 		var err error
 		if built[i], err = compile(ctx, f.Source, dir, p); err != nil {
 			return err
@@ -69,23 +68,28 @@ func inside(ctx context.Context, f flags, platforms []v1.Platform, dir string, w
 		return err
 	}
 	if of.modified {
-		say(w, "the tree has changes that are in no commit: nobody else can build these images\n")
+		out.say("the tree has changes that are in no commit: nobody else can build these images\n")
 	}
 	if err := os.MkdirAll(f.Output, 0o755); err != nil {
 		return fmt.Errorf("image: %w", err)
 	}
 	for _, c := range components() {
-		if err := f.write(c, built, of, w); err != nil {
+		if err := f.write(c, built, of, out); err != nil {
 			return fmt.Errorf("image: %s: %w", c.image, err)
 		}
 	}
-	say(w, "version %s, of %s\n", of.version, of.created.Format(time.RFC3339))
+	out.say("version %s, of %s\n", of.version, of.created.Format(time.RFC3339))
 	return nil
 }
 
-// say reports progress; where nobody can read it, there is nobody to tell.
-func say(w io.Writer, format string, args ...any) {
-	if _, err := fmt.Fprintf(w, format, args...); err != nil {
-		return
+// printer writes until that fails once, and then says so in err.
+type printer struct {
+	w   io.Writer
+	err error
+}
+
+func (p *printer) say(format string, args ...any) {
+	if p.err == nil {
+		_, p.err = fmt.Fprintf(p.w, format, args...)
 	}
 }
