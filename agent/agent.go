@@ -96,7 +96,7 @@ func (a *Agent) wire() (err error) {
 	a.source.Handlers(registry)
 	a.bus, err = bus.NewServer(a.clients, bus.ServerConfig{
 		Cluster: cluster, Instance: cfg.Instance, Slots: cfg.Slots,
-		MaxReplyBytes: cfg.MaxReplyBytes, Handle: registry.Run, Metrics: a.metrics, Logger: cfg.Logger,
+		MaxReplyBytes: cfg.MaxReplyBytes, Handle: registry.Run, TracerProvider: cfg.TracerProvider, Metrics: a.metrics, Logger: cfg.Logger,
 	})
 	return err
 }

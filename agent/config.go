@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/atlhyper/observe/agent/clickhouse"
 	"github.com/atlhyper/observe/redis/conn"
@@ -80,6 +81,10 @@ type Config struct {
 	// Admin is the listener for who operates the agent. Default: none.
 	Admin admin.Config
 
+	// TracerProvider makes spans of commands and their statements, and a trace of each
+	// collection of a section. Default: none; the trace that a command carries then goes on
+	// into the log.
+	TracerProvider trace.TracerProvider
 	// Logger gets what happens. Default: nothing is logged.
 	Logger *slog.Logger
 
@@ -105,6 +110,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.ClickHouse.Logger == nil {
 		c.ClickHouse.Logger = c.Logger
+	}
+	if c.ClickHouse.TracerProvider == nil {
+		c.ClickHouse.TracerProvider = c.TracerProvider
 	}
 	if c.ClickHouse.NodeNames == nil && c.Kubernetes != nil {
 		c.ClickHouse.NodeNames = c.Kubernetes.NodeNames

@@ -97,7 +97,7 @@ type telemetry struct{}
 func (telemetry) Collector(cfg agent.Config, p collect.Publisher) (agent.Collector, error) {
 	n := 0
 	return collect.New(collect.Config[int]{
-		Sections: []collect.Section[int]{{Name: model.SectionMetricsSummary, Collect: func(n int) (any, error) { return n, nil }}},
+		Sections: []collect.Section[int]{{Name: model.SectionMetricsSummary, Collect: func(_ context.Context, n int) (any, error) { return n, nil }}},
 		Begin: func(context.Context, time.Time) int {
 			n++
 			return n

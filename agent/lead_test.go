@@ -67,7 +67,7 @@ type named struct {
 
 func (n *named) Collector(cfg agent.Config, p collect.Publisher) (agent.Collector, error) {
 	c, err := collect.New(collect.Config[struct{}]{
-		Sections: []collect.Section[struct{}]{{Name: "name", Collect: func(struct{}) (any, error) { return n.name, nil }}},
+		Sections: []collect.Section[struct{}]{{Name: "name", Collect: func(context.Context, struct{}) (any, error) { return n.name, nil }}},
 		Begin:    func(context.Context, time.Time) struct{} { n.collecting <- struct{}{}; return struct{}{} },
 		Interval: cfg.Interval, Publisher: p,
 	})

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"time"
 
 	"github.com/atlhyper/observe/agent/clickhouse"
@@ -29,7 +30,7 @@ func sections(w clickhouse.Windows) []collect.Section[*clickhouse.Round] {
 func section[T any](name model.Section, window time.Duration, get func(*clickhouse.Round) (T, error)) collect.Section[*clickhouse.Round] {
 	return collect.Section[*clickhouse.Round]{
 		Name: name, Window: window,
-		Collect: func(r *clickhouse.Round) (any, error) { return get(r) },
+		Collect: func(ctx context.Context, r *clickhouse.Round) (any, error) { return get(r.In(ctx)) },
 	}
 }
 

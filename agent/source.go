@@ -47,6 +47,7 @@ func (t telemetry) Collector(cfg Config, p collect.Publisher) (Collector, error)
 	return collect.New(collect.Config[*clickhouse.Round]{
 		Sections: sections(t.Windows()), Begin: t.Round, Reads: reads, Publisher: p,
 		Interval: cfg.Interval, Timeout: cfg.SectionTimeout, Clock: t.Now, Metrics: cfg.metrics, Logger: cfg.Logger,
+		TracerProvider: cfg.TracerProvider, Cluster: cfg.ClusterID,
 	})
 }
 

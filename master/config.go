@@ -7,6 +7,8 @@ import (
 	"net"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/atlhyper/observe/master/access"
 	"github.com/atlhyper/observe/master/api"
 	"github.com/atlhyper/observe/master/dashboard"
@@ -97,6 +99,9 @@ type Config struct {
 
 	// OnListen, if set, is told the address once connections are accepted.
 	OnListen func(net.Addr)
+	// TracerProvider makes spans of requests and of the commands that are sent for them.
+	// Default: none; the trace of a caller then goes on with the command.
+	TracerProvider trace.TracerProvider
 	// Logger gets what happens. Default: nothing is logged.
 	Logger *slog.Logger
 }

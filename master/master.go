@@ -79,6 +79,7 @@ func (m *Master) wire() (err error) {
 		MaxTimeout:        cfg.MaxTimeout,
 		Known:             m.reader.Known,
 		Metrics:           m.metrics,
+		TracerProvider:    cfg.TracerProvider,
 		Logger:            cfg.Logger,
 	})
 	if err != nil {
@@ -105,19 +106,20 @@ func (m *Master) wire() (err error) {
 		return err
 	}
 	serving := api.Config{
-		Dashboards:   m.boards,
-		Details:      details,
-		Access:       m.access,
-		Ready:        m.clients.Ping,
-		Now:          m.nowHeld,
-		MaxRange:     cfg.MaxRange,
-		Timeout:      cfg.Timeout,
-		MaxTimeout:   cfg.MaxTimeout,
-		MaxStreams:   cfg.MaxStreams,
-		Compressor:   compressor,
-		Metrics:      m.metrics,
-		ServeMetrics: m.besideAPI(),
-		Logger:       cfg.Logger,
+		Dashboards:     m.boards,
+		Details:        details,
+		Access:         m.access,
+		Ready:          m.clients.Ping,
+		Now:            m.nowHeld,
+		MaxRange:       cfg.MaxRange,
+		Timeout:        cfg.Timeout,
+		MaxTimeout:     cfg.MaxTimeout,
+		MaxStreams:     cfg.MaxStreams,
+		Compressor:     compressor,
+		Metrics:        m.metrics,
+		ServeMetrics:   m.besideAPI(),
+		TracerProvider: cfg.TracerProvider,
+		Logger:         cfg.Logger,
 	}
 	if err := m.guard(&serving); err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // Config says where the telemetry is and how it is read.
@@ -39,6 +40,9 @@ type Config struct {
 	Clock func() time.Time
 	// Metrics gets what the Store counts. nil means none.
 	Metrics prometheus.Registerer
+	// TracerProvider makes a span of each statement, and tells the server of those that are
+	// sampled. nil makes none.
+	TracerProvider trace.TracerProvider
 	// Logger gets a debug line for each statement. nil means none.
 	Logger *slog.Logger
 }

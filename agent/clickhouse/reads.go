@@ -75,13 +75,17 @@ type executionKey struct{}
 func execute(ctx context.Context, name string) (context.Context, *execution) {
 	e := &execution{id: "atlhyper-" + name + "-" + rand.Text()}
 	e.add(Reads{Statements: 1})
-	ctx = clickhouse.Context(context.WithValue(ctx, executionKey{}, e),
+	options := []clickhouse.QueryOption{
 		clickhouse.WithQueryID(e.id),
 		// Over the native protocol the server tells of what it read since last time.
 		clickhouse.WithProgress(func(p *clickhouse.Progress) {
 			e.add(Reads{Rows: clamped(p.Rows), Bytes: clamped(p.Bytes)})
-		}))
-	return ctx, e
+		}),
+	}
+	if s, ok := recorded(ctx); ok {
+		options = append(options, clickhouse.WithSpan(s))
+	}
+	return clickhouse.Context(context.WithValue(ctx, executionKey{}, e), options...), e
 }
 
 // end hands what was read to the meter of the context, if it has one.

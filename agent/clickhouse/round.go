@@ -17,6 +17,7 @@ import (
 // A section whose source has no rows, or whose tables do not exist, is empty.
 // One whose query failed is an error: a *fault.Error that says why.
 type Round struct {
+	ctx       context.Context // of whoever asks
 	at        time.Time
 	onlineAge time.Duration
 	nodes     part[nodesNow]
@@ -25,35 +26,56 @@ type Round struct {
 	traffic   part[*sloTraffic]
 }
 
-// part is what is read once in a round.
+// part is what is read once in a round, in the trace of who asks first.
 type part[T any] struct {
-	get   func() (T, error)
+	get   func(ctx context.Context) (T, error)
 	meter *meter
 }
 
-func newPart[T any](ctx context.Context, read func(ctx context.Context) (T, error)) part[T] {
-	m := new(meter)
-	return part[T]{sync.OnceValues(func() (T, error) { return read(metered(ctx, m)) }), m}
+func newPart[T any](read func(ctx context.Context) (T, error)) part[T] {
+	var (
+		first context.Context
+		begun sync.Once
+		m     = new(meter)
+		once  = sync.OnceValues(func() (T, error) { return read(metered(first, m)) })
+	)
+	return part[T]{meter: m, get: func(ctx context.Context) (T, error) {
+		joined := true
+		begun.Do(func() { first, joined = ctx, false })
+		value, err := once()
+		if joined {
+			traceJoined(ctx, first)
+		}
+		return value, err
+	}}
 }
 
 // Round starts a cycle whose windows end at the given time. ctx bounds all of
 // its statements. Nothing is read before the first section is asked for.
 func (s *Store) Round(ctx context.Context, at time.Time) *Round {
 	traces := detail.NewRange(at.Add(-s.cfg.TraceWindow), at)
-	r := &Round{at: at, onlineAge: s.cfg.OnlineAge}
-	r.nodes = newPart(ctx, func(ctx context.Context) (nodesNow, error) { return s.nodes(ctx, at) })
-	r.services = newPart(ctx, func(ctx context.Context) ([]model.Service, error) { return s.services(ctx, traces) })
-	r.topology = newPart(ctx, func(ctx context.Context) (model.Topology, error) {
-		rows, err := r.services.get()
+	r := &Round{ctx: ctx, at: at, onlineAge: s.cfg.OnlineAge}
+	r.nodes = newPart(func(ctx context.Context) (nodesNow, error) { return s.nodes(ctx, at) })
+	r.services = newPart(func(ctx context.Context) ([]model.Service, error) { return s.services(ctx, traces) })
+	r.topology = newPart(func(ctx context.Context) (model.Topology, error) {
+		rows, err := r.services.get(ctx)
 		if err != nil {
 			return model.Topology{}, err
 		}
 		return s.topologyOf(ctx, traces, rows)
 	})
-	r.traffic = newPart(ctx, func(ctx context.Context) (*sloTraffic, error) {
+	r.traffic = newPart(func(ctx context.Context) (*sloTraffic, error) {
 		return s.traffic(ctx, windowBefore(at, s.cfg.SLOWindow))
 	})
 	return r
+}
+
+// In returns the same round for a part of a trace: what is read first by way of it is
+// read in the span of ctx, which must be made of the Round's context and end with it.
+func (r *Round) In(ctx context.Context) *Round {
+	within := *r
+	within.ctx = ctx
+	return &within
 }
 
 // Reads is what the statements behind a section have read so far. What several
@@ -84,7 +106,7 @@ func (r *Round) TotalReads() Reads {
 // MetricsNodes is the section metrics.nodes: nodes that sent metrics within
 // RateWindow, by name.
 func (r *Round) MetricsNodes() ([]model.NodeMetrics, error) {
-	nodes, err := r.nodes.get()
+	nodes, err := r.nodes.get(r.ctx)
 	return nodes.list, err
 }
 
@@ -92,7 +114,7 @@ func (r *Round) MetricsNodes() ([]model.NodeMetrics, error) {
 // newest sample is at most OnlineAge old; TotalNodes counts those of Kubernetes or,
 // where these are not known, those that sent any in the window.
 func (r *Round) MetricsSummary() (model.MetricsSummary, error) {
-	nodes, err := r.nodes.get()
+	nodes, err := r.nodes.get(r.ctx)
 	if err != nil {
 		return model.MetricsSummary{}, err
 	}
@@ -100,10 +122,10 @@ func (r *Round) MetricsSummary() (model.MetricsSummary, error) {
 }
 
 // TracesServices is the section traces.services over TraceWindow.
-func (r *Round) TracesServices() ([]model.Service, error) { return r.services.get() }
+func (r *Round) TracesServices() ([]model.Service, error) { return r.services.get(r.ctx) }
 
 // TracesTopology is the section traces.topology over TraceWindow.
-func (r *Round) TracesTopology() (model.Topology, error) { return r.topology.get() }
+func (r *Round) TracesTopology() (model.Topology, error) { return r.topology.get(r.ctx) }
 
 // SLOIngress is the section slo.ingress over SLOWindow.
 func (r *Round) SLOIngress() ([]model.IngressSLO, error) { return rowsOf(r, (*sloTraffic).ingressRows) }
@@ -118,7 +140,7 @@ func (r *Round) SLOEdges() ([]model.MeshEdge, error) { return rowsOf(r, (*sloTra
 
 // SLOSummary is the section slo.summary of the rows of SLOIngress and SLOServices.
 func (r *Round) SLOSummary() (model.SLOSummary, error) {
-	traffic, err := r.traffic.get()
+	traffic, err := r.traffic.get(r.ctx)
 	if err != nil {
 		return model.SLOSummary{}, err
 	}
@@ -128,15 +150,15 @@ func (r *Round) SLOSummary() (model.SLOSummary, error) {
 // Overview is the section otel.overview of the rows of all other sections; it
 // fails when one of them did.
 func (r *Round) Overview() (model.Overview, error) {
-	services, err := r.services.get()
+	services, err := r.services.get(r.ctx)
 	if err != nil {
 		return model.Overview{}, err
 	}
-	traffic, err := r.traffic.get()
+	traffic, err := r.traffic.get(r.ctx)
 	if err != nil {
 		return model.Overview{}, err
 	}
-	nodes, err := r.nodes.get()
+	nodes, err := r.nodes.get(r.ctx)
 	if err != nil {
 		return model.Overview{}, err
 	}
@@ -150,7 +172,7 @@ func (r *Round) Overview() (model.Overview, error) {
 }
 
 func rowsOf[T any](r *Round, rows func(*sloTraffic) []T) ([]T, error) {
-	traffic, err := r.traffic.get()
+	traffic, err := r.traffic.get(r.ctx)
 	if err != nil {
 		return nil, err
 	}

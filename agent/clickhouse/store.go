@@ -33,6 +33,7 @@ type Store struct {
 	// readonly is set once the server has refused settings.
 	readonly atomic.Bool
 	stats    *stats
+	tracing  tracing
 }
 
 // Open checks the configuration and prepares the statements. It does not
@@ -51,9 +52,9 @@ func Open(cfg Config) (*Store, error) {
 	}
 	options.MaxOpenConns, options.MaxIdleConns = cfg.MaxConns, cfg.MaxConns
 	options.ClientInfo.Products = append(options.ClientInfo.Products, struct{ Name, Version string }{"atlhyper-agent", "1"})
-	s := &Store{cfg: cfg, stats: newStats()}
+	s := &Store{cfg: cfg, stats: newStats(), tracing: newTracing(cfg.TracerProvider, options)}
 	options.TransportFunc = func(base *http.Transport) (http.RoundTripper, error) {
-		return summaryTransport{readonlyTransport{base, &s.readonly}}, nil
+		return traceTransport{summaryTransport{readonlyTransport{base, &s.readonly}}}, nil
 	}
 	conn, err := clickhouse.Open(options)
 	if err != nil {
@@ -152,12 +153,14 @@ func (s *Store) each(ctx context.Context, name, sql string, p params, row func(d
 
 func (s *Store) execute(ctx context.Context, name, sql string, args []any, row func(driver.Rows) error) (err error) {
 	began, answered := time.Now(), 0
+	ctx, sp := s.tracing.begin(ctx, name)
 	qctx, e := execute(ctx, name)
 	defer func() {
 		if err != nil {
 			err = chError(ctx, name, err)
 		}
 		reads := e.end(ctx)
+		endStatement(sp, e.id, answered, reads, err)
 		s.stats.count(ctx, time.Since(began), err)
 		s.cfg.Logger.DebugContext(ctx, "statement", "name", name, "query_id", e.id, "rows", answered,
 			"rows_read", reads.Rows, "bytes_read", reads.Bytes, "took", time.Since(began), "failed", err != nil)

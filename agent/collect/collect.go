@@ -10,11 +10,16 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/atlhyper/observe/redis/conn"
 	"github.com/atlhyper/observe/redis/snapshot"
 	"github.com/atlhyper/observe/shared/model"
+	"github.com/atlhyper/observe/shared/span"
 )
+
+// tracerName is the import path, as the scope of the spans.
+const tracerName = "github.com/atlhyper/observe/agent/collect"
 
 // defaultInterval is between publishes.
 const defaultInterval = 10 * time.Second
@@ -26,8 +31,9 @@ type Section[R any] struct {
 	Name model.Section
 	// Window is the length of the telemetry that the value speaks of; 0 for none.
 	Window time.Duration
-	// Collect returns the value, of the type that Name stands for.
-	Collect func(round R) (any, error)
+	// Collect returns the value, of the type that Name stands for. ctx is the round's, with
+	// the span of this collection.
+	Collect func(ctx context.Context, round R) (any, error)
 }
 
 // Publisher writes to Redis; *snapshot.Writer is one. After an error it keeps
@@ -59,6 +65,10 @@ type Config[R any] struct {
 	Clock func() time.Time
 	// Metrics gets what the Collector counts. nil means none.
 	Metrics prometheus.Registerer
+	// TracerProvider makes a trace of each collection. nil makes none.
+	TracerProvider trace.TracerProvider
+	// Cluster is the id of the cluster, for traces.
+	Cluster string
 	// Logger gets the causes of failures. nil means none.
 	Logger *slog.Logger
 }
@@ -102,6 +112,7 @@ type Collector[R any] struct {
 	outage  conn.Outage
 	failing map[model.Section]bool // whose last collection failed: logged once
 	stats   map[model.Section]*sectionStats
+	tracer  trace.Tracer
 }
 
 // outcome is the end of one collection, or the end of the patience with it.
@@ -114,6 +125,7 @@ type outcome struct {
 	// its value is too old to be published.
 	late  bool
 	cause error
+	span  trace.SpanContext // of the collection
 }
 
 // New checks the configuration.
@@ -130,6 +142,7 @@ func New[R any](cfg Config[R]) (*Collector[R], error) {
 		failing: make(map[model.Section]bool),
 		outage:  conn.Outage{Logger: cfg.Logger, What: "publishing"},
 		stats:   make(map[model.Section]*sectionStats, len(cfg.Sections)),
+		tracer:  span.Tracer(cfg.TracerProvider, tracerName),
 	}
 	for _, s := range cfg.Sections {
 		c.stats[s.Name] = newSectionStats(s.Name)
@@ -233,6 +246,7 @@ func (c *Collector[R]) take(ctx context.Context, o outcome) {
 	failed := o.cause != nil
 	if failed != c.failing[name] {
 		c.failing[name] = failed
+		ctx := trace.ContextWithSpanContext(ctx, o.span)
 		if failed {
 			c.cfg.Logger.WarnContext(ctx, "section fails", "section", name, "error", o.cause)
 		} else {

@@ -94,13 +94,13 @@ func run(t *testing.T, sections table, change func(*collect.Config[int])) {
 	})
 }
 
-func value(v any) func(int) (any, error) {
-	return func(int) (any, error) { return v, nil }
+func value(v any) func(context.Context, int) (any, error) {
+	return func(context.Context, int) (any, error) { return v, nil }
 }
 
 func TestARoundIsSharedAndPublishedTogether(t *testing.T) {
 	r := newRecorder()
-	round := func(n int) (any, error) { return int64(n), nil }
+	round := func(_ context.Context, n int) (any, error) { return int64(n), nil }
 	run(t, table{{Name: "a", Collect: round, Window: time.Minute}, {Name: "b", Collect: round}}, func(c *collect.Config[int]) {
 		c.Publisher, c.Flush = r, time.Minute
 		// Long enough for a busy machine to end a round before the next one begins.
@@ -135,7 +135,7 @@ func TestASlowSectionHoldsNobodyBackAndRunsOnce(t *testing.T) {
 	r := newRecorder()
 	release := make(chan struct{})
 	starts := make(chan struct{}, 100)
-	slow := func(int) (any, error) {
+	slow := func(context.Context, int) (any, error) {
 		starts <- struct{}{}
 		<-release
 		return "slow", nil
@@ -158,7 +158,7 @@ func TestASlowSectionHoldsNobodyBackAndRunsOnce(t *testing.T) {
 func TestTimeoutIsReportedAndTheLateValueDropped(t *testing.T) {
 	r := newRecorder()
 	release := make(chan struct{})
-	deaf := func(round int) (any, error) { // does not heed its context
+	deaf := func(_ context.Context, round int) (any, error) { // does not heed its context
 		if round == 1 {
 			<-release
 			return "too late", nil
@@ -179,12 +179,12 @@ func TestTimeoutIsReportedAndTheLateValueDropped(t *testing.T) {
 
 func TestFailuresAreSaidWithoutSecrets(t *testing.T) {
 	for name, c := range map[string]struct {
-		collect func(int) (any, error)
+		collect func(context.Context, int) (any, error)
 		says    string
 	}{
-		"fault":   {func(int) (any, error) { return nil, fault.New(fault.AgentError, "ClickHouse is away") }, "ClickHouse is away"},
-		"foreign": {func(int) (any, error) { return nil, errors.New("password=hunter2") }, "the agent's log has the cause"},
-		"panic":   {func(int) (any, error) { panic("hunter2") }, "the agent's log has the cause"},
+		"fault":   {func(context.Context, int) (any, error) { return nil, fault.New(fault.AgentError, "ClickHouse is away") }, "ClickHouse is away"},
+		"foreign": {func(context.Context, int) (any, error) { return nil, errors.New("password=hunter2") }, "the agent's log has the cause"},
+		"panic":   {func(context.Context, int) (any, error) { panic("hunter2") }, "the agent's log has the cause"},
 		"NaN":     {value(math.NaN()), "the agent's log has the cause"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -219,7 +219,7 @@ func TestRunAgain(t *testing.T) {
 	r := newRecorder()
 	started, rounds := make(chan struct{}), 0
 	c, err := collect.New(collect.Config[int]{
-		Sections: table{{Name: "a", Collect: value("x")}, {Name: "b", Collect: func(round int) (any, error) {
+		Sections: table{{Name: "a", Collect: value("x")}, {Name: "b", Collect: func(_ context.Context, round int) (any, error) {
 			if round == 1 {
 				started <- struct{}{}
 				<-started
@@ -280,7 +280,7 @@ func TestOnRedis(t *testing.T) {
 	}
 	run(t, table{
 		{Name: "a", Collect: value("constant")},
-		{Name: "b", Collect: func(n int) (any, error) { return int64(n), nil }},
+		{Name: "b", Collect: func(_ context.Context, n int) (any, error) { return int64(n), nil }},
 	}, func(c *collect.Config[int]) { c.Publisher = writer })
 
 	reader := snapshot.NewReader(clients, snapshot.ReaderConfig{})

@@ -7,10 +7,13 @@ import (
 	"runtime/debug"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/atlhyper/observe/redis/snapshot"
 	"github.com/atlhyper/observe/shared/codec"
 	"github.com/atlhyper/observe/shared/fault"
 	"github.com/atlhyper/observe/shared/model"
+	"github.com/atlhyper/observe/shared/span"
 )
 
 // errTimeout ends the context of a round.
@@ -27,13 +30,18 @@ type result struct {
 // began.
 func (c *Collector[R]) collect(ctx context.Context, s Section[R], round R, at time.Time, number int, done chan<- struct{}) {
 	returned := make(chan result, 1)
+	ctx, sp := c.tracer.Start(ctx, "collect "+string(s.Name), trace.WithNewRoot(),
+		trace.WithAttributes(span.Section.String(string(s.Name)), span.Cluster.String(c.cfg.Cluster)))
 	go func() {
 		defer func() { done <- struct{}{} }()
-		data, err := encoded(s.Name, func() (any, error) { return s.Collect(round) })
+		data, err := encoded(s.Name, func() (any, error) { return s.Collect(ctx, round) })
+		sp.SetAttributes(span.Bytes.Int(len(data)))
+		span.Fail(sp, err)
+		sp.End()
 		returned <- result{data, err}
 	}()
 	report := func(r result, back, late bool) {
-		o := outcome{round: number, returned: back, late: late, cause: r.err, update: snapshot.Update{
+		o := outcome{round: number, returned: back, late: late, cause: r.err, span: sp.SpanContext(), update: snapshot.Update{
 			Name: s.Name, Data: r.data, At: at, Took: time.Since(at), Window: s.Window, Interval: c.cfg.Interval,
 			Reads: c.cfg.Reads(round, s.Name),
 		}}

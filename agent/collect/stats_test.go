@@ -1,6 +1,7 @@
 package collect_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 
@@ -15,7 +16,7 @@ import (
 // Each section counts its collections, those that fail and what they read.
 func TestSectionsAreCounted(t *testing.T) {
 	r, registry := newRecorder(), prometheus.NewRegistry()
-	bad := func(int) (any, error) { return nil, errors.New("it failed") }
+	bad := func(context.Context, int) (any, error) { return nil, errors.New("it failed") }
 	run(t, table{{Name: "good", Collect: value(1)}, {Name: "bad", Collect: bad}}, func(c *collect.Config[int]) {
 		c.Publisher, c.Metrics = r, registry
 		c.Reads = func(_ int, name model.Section) snapshot.Reads {

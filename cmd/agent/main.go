@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/atlhyper/observe/agent"
 	"github.com/atlhyper/observe/agent/kube"
@@ -70,7 +71,10 @@ func run(ctx context.Context, f flags) error {
 	if err := f.kubernetes(&cfg); err != nil {
 		return err
 	}
-	return agent.Run(ctx, cfg)
+	return cli.Traced(ctx, "atlhyper-agent", logger, func(provider trace.TracerProvider) error {
+		cfg.TracerProvider = provider
+		return agent.Run(ctx, cfg)
+	})
 }
 
 // kubernetes adds the Kubernetes API that the flags ask for, if any, and the election

@@ -5,10 +5,12 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"time"
 
 	"github.com/alecthomas/kong"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/atlhyper/observe/cmd/internal/cli"
 	"github.com/atlhyper/observe/cmd/internal/redisflags"
@@ -79,7 +81,20 @@ func main() {
 func run(ctx context.Context, f flags) error {
 	logger, level := f.Adjustable()
 	conn.LibraryLog(logger)
-	m, err := master.New(master.Config{
+	return cli.Traced(ctx, "atlhyper-master", logger, func(provider trace.TracerProvider) error {
+		cfg := f.config(logger, level)
+		cfg.TracerProvider = provider
+		m, err := master.New(cfg)
+		if err != nil {
+			return err
+		}
+		return m.Run(ctx)
+	})
+}
+
+// config is what the flags say.
+func (f flags) config(logger *slog.Logger, level *slog.LevelVar) master.Config {
+	return master.Config{
 		Listen:            f.Listen,
 		Redis:             f.Redis,
 		RedisAuth:         f.Auth(),
@@ -102,11 +117,7 @@ func run(ctx context.Context, f flags) error {
 		MetricsListen:     f.MetricsListen,
 		Admin:             f.AdminConfig(level),
 		Logger:            logger,
-	})
-	if err != nil {
-		return err
 	}
-	return m.Run(ctx)
 }
 
 func (f flags) guard() master.Guard {

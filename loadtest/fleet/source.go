@@ -41,7 +41,9 @@ func (s *source) Collector(cfg agent.Config, p collect.Publisher) (agent.Collect
 	for _, line := range table() {
 		sections = append(sections, collect.Section[int64]{
 			Name: line.name, Window: line.window,
-			Collect: func(round int64) (any, error) { return line.value(s.world, s.world.Version(line.name, round)), nil },
+			Collect: func(_ context.Context, round int64) (any, error) {
+				return line.value(s.world, s.world.Version(line.name, round)), nil
+			},
 		})
 	}
 	return collect.New(collect.Config[int64]{

@@ -11,9 +11,12 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/atlhyper/observe/shared/admin"
 	"github.com/atlhyper/observe/shared/build"
+	"github.com/atlhyper/observe/shared/span"
+	"github.com/atlhyper/observe/shared/tracing"
 )
 
 // Log are the logging flags; embed it.
@@ -33,10 +36,29 @@ func (l Log) Adjustable() (*slog.Logger, *slog.LevelVar) {
 	level := new(slog.LevelVar)
 	level.Set(l.LogLevel)
 	options := &slog.HandlerOptions{Level: level}
+	var handler slog.Handler = slog.NewTextHandler(os.Stderr, options)
 	if l.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(os.Stderr, options)), level
+		handler = slog.NewJSONHandler(os.Stderr, options)
 	}
-	return slog.New(slog.NewTextHandler(os.Stderr, options)), level
+	return slog.New(span.LogHandler(handler)), level
+}
+
+// Traced runs a process with the traces that OTEL_* ask for, none by default: provider is
+// nil then. What is left of them is handed over when it returns; that they are lost is no
+// failure of it.
+func Traced(ctx context.Context, service string, logger *slog.Logger, run func(provider trace.TracerProvider) error) error {
+	traces, err := tracing.Start(ctx, tracing.Config{Service: service, Version: Version(), Logger: logger})
+	if err != nil {
+		return err
+	}
+	if traces.Provider() != nil {
+		tracing.LibraryLog(logger)
+	}
+	err = run(traces.Provider())
+	if lost := traces.Shutdown(ctx); lost != nil {
+		logger.WarnContext(ctx, "the last traces are lost", "error", lost)
+	}
+	return err
 }
 
 // Admin are the flags of the listener for who operates the process; embed it. Its default
