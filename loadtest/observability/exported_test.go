@@ -23,6 +23,7 @@ import (
 	"github.com/atlhyper/observe/loadtest/kubesim"
 	"github.com/atlhyper/observe/loadtest/observability"
 	"github.com/atlhyper/observe/master"
+	"github.com/atlhyper/observe/master/access"
 	"github.com/atlhyper/observe/redis/redistest"
 )
 
@@ -33,8 +34,11 @@ func TestExported(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Start(t)
 	agentURL := startAgent(t, redis.URL())
-	api := startMaster(t, redis.URL())
+	api := startMaster(t, master.Config{Redis: redis.URL(), Guard: master.Guard{AuditLog: filepath.Join(t.TempDir(), "audit.log")}})
 	seen := series{}
+	for _, auth := range auths(t) { // of these only what they tell of themselves
+		seen.scrape(t, startMetrics(t, master.Config{Redis: redis.URL(), Auth: auth})+"/metrics")
+	}
 	look := func(paths ...string) []string {
 		for _, path := range paths {
 			get(t, api+path)
@@ -188,14 +192,49 @@ func run(t *testing.T, listening <-chan net.Addr, work func(context.Context) err
 	return ""
 }
 
-func startMaster(t *testing.T, redis string) (url string) {
+// auths are the two ways to tell callers apart; nobody answers as the issuer.
+func auths(t *testing.T) []access.Config {
+	t.Helper()
+	dir := t.TempDir()
+	tokens, claims := filepath.Join(dir, "tokens.yaml"), filepath.Join(dir, "oidc.yaml")
+	for name, text := range map[string]string{
+		tokens: "tokens: []\n",
+		claims: "issuer: http://127.0.0.1:1\naudience: atlhyper\ngrants: [{value: all, role: viewer, clusters: ['*']}]\n",
+	} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return []access.Config{
+		{Mode: access.ModeTokens, TokensFile: tokens},
+		{Mode: access.ModeOIDC, OIDC: access.OIDCConfig{File: claims}},
+	}
+}
+
+func startMaster(t *testing.T, cfg master.Config) (url string) {
 	t.Helper()
 	listening := make(chan net.Addr, 1)
-	m, err := master.New(master.Config{Listen: "127.0.0.1:0", Redis: redis, OnListen: func(at net.Addr) { listening <- at }})
+	cfg.Listen, cfg.OnListen = "127.0.0.1:0", func(at net.Addr) { listening <- at }
+	m, err := master.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return "http://" + run(t, listening, m.Run)
+}
+
+// startMetrics is startMaster, and returns where it serves metrics without credentials.
+func startMetrics(t *testing.T, cfg master.Config) (url string) {
+	t.Helper()
+	listening := make(chan net.Addr, 1)
+	cfg.MetricsListen, cfg.OnMetricsListen = "127.0.0.1:0", func(at net.Addr) { listening <- at }
+	startMaster(t, cfg)
+	select {
+	case at := <-listening:
+		return "http://" + at.String()
+	case <-t.Context().Done():
+		t.Fatal("no metrics before the test's end")
+		return ""
+	}
 }
 
 func startAgent(t *testing.T, redis string) (url string) {

@@ -7,6 +7,7 @@ func rows() []row {
 	return []row{
 		{"At a glance", glancePanels()},
 		{"API", apiPanels()},
+		{"Callers", callerPanels()},
 		{"Clusters", clusterPanels()},
 		{"Details", detailPanels()},
 		{"Cache of masters", cachePanels()},

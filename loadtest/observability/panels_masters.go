@@ -1,5 +1,28 @@
 package observability
 
+func callerPanels() []panel {
+	return []panel{
+		{
+			title: "Refused", unit: "reqps", stacked: true,
+			help:    "Requests a second without valid credentials (unauthorized), without the right (forbidden), or beyond a rate limit (rate_limited).",
+			queries: []query{{"sum by (code) (" + rate("atlhyper_http_requests_total", `code=~"unauthorized|forbidden|rate_limited"`) + ")", "{{code}}"}},
+		},
+		{
+			title: "Rate limits", unit: "reqps", stacked: true,
+			help:    "Requests a second that a rate limit refused: of the caller, of the cluster, or of the address from which credentials are tried.",
+			queries: []query{{"sum by (by) (" + rate("atlhyper_http_rate_limited_total", "") + ")", "{{by}}"}},
+		},
+		{
+			title: "Audit lines", unit: "ops", stacked: true,
+			help: "Lines written to the audit log, a second, and those that could not be, which is an alert.",
+			queries: []query{
+				{"sum(" + rate("atlhyper_audit_lines_total", "") + ")", "written"},
+				{"sum(" + rate("atlhyper_audit_failures_total", "") + ")", "lost"},
+			},
+		},
+	}
+}
+
 func detailPanels() []panel {
 	return []panel{
 		{
