@@ -13,9 +13,9 @@ import (
 	"github.com/atlhyper/observe/redis/metric"
 )
 
-// callStats count calls that did not work: a command, or a pipeline as a whole.
+// callStats count calls, commands or pipelines as a whole, and those that did not work.
 type callStats struct {
-	network, timeout, refused, pool atomic.Int64
+	all, network, timeout, refused, pool atomic.Int64
 }
 
 // register is the table of what connections tell. PoolSize and BlockingConns are those
@@ -24,6 +24,7 @@ func (c *Clients) register(cfg Config) error {
 	const failed, failedHelp = "redis_errors_total", "Calls to Redis that failed, by why: the connection broke or was refused (network), no answer in time (timeout), an error as the answer (refused), all connections taken (pool). A pipeline is one call."
 	s := &c.stats
 	return metric.Register(cfg.Metrics, []metric.Row{
+		{Name: "redis_commands_total", Help: "Calls to Redis, those that failed included. A pipeline is one call.", Counter: &s.all},
 		{Name: failed, Help: failedHelp, Label: "kind", Value: "network", Counter: &s.network},
 		{Name: failed, Help: failedHelp, Label: "kind", Value: "timeout", Counter: &s.timeout},
 		{Name: failed, Help: failedHelp, Label: "kind", Value: "refused", Counter: &s.refused},
@@ -60,6 +61,7 @@ func (statsHook) DialHook(next redis.DialHook) redis.DialHook { return next }
 
 func (h statsHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
+		h.stats.all.Add(1)
 		err := next(ctx, cmd)
 		if err != nil {
 			h.stats.note(reveal(err))
@@ -70,6 +72,7 @@ func (h statsHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 
 func (h statsHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
+		h.stats.all.Add(1)
 		err := next(ctx, cmds)
 		if err == nil {
 			return nil

@@ -90,6 +90,7 @@ func TestCallsAreCounted(t *testing.T) {
 		"pool_connections/normal/used": 0, "pool_connections/normal/idle": 1, "pool_connections_max/normal": 3, "pool_connections_max/blocking": 2,
 		"pool_connections/blocking/idle": 0, "pool_misses_total/normal": 1, "pool_timeouts_total/normal": 0,
 	})
+	before := c.counts(t)["atlhyper_redis_commands_total"]
 	if err := c.Normal.LPush(t.Context(), "list", 1).Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +105,7 @@ func TestCallsAreCounted(t *testing.T) {
 	if err == nil {
 		t.Error("a list is read as a string in a pipeline")
 	}
-	c.check(t, map[string]float64{"errors_total/refused": 2, "errors_total/network": 0, "errors_total/timeout": 0})
+	c.check(t, map[string]float64{"commands_total": before + 3, "errors_total/refused": 2, "errors_total/network": 0, "errors_total/timeout": 0})
 
 	short, cancel := context.WithTimeout(t.Context(), time.Nanosecond)
 	defer cancel()

@@ -21,20 +21,27 @@ const maxClusters = 10_000
 // be reached, while others can, is listed with status Unknown. Errors:
 // store_unavailable.
 func (r *Reader) Clusters(ctx context.Context) ([]ClusterInfo, error) {
+	infos, _, err := r.clusters(ctx, maxClusters, r.read)
+	return infos, err
+}
+
+// clusters reads the first most clusters by id; left is how many there are besides.
+func (r *Reader) clusters(ctx context.Context, most int, read reading) (infos []ClusterInfo, left int, err error) {
 	listed, listErr := r.readList(ctx)
 	remembered := r.memory.all(r.clients.Here())
 	ids := slices.AppendSeq(slices.Collect(maps.Keys(listed)), maps.Keys(remembered))
 	slices.Sort(ids)
 	ids = slices.Compact(ids)
-	infos, err := r.readAll(ctx, ids[:min(len(ids), maxClusters)])
-	if err == nil && len(infos) == 0 {
+	left = max(0, len(ids)-most)
+	all, err := r.readAll(ctx, ids[:len(ids)-left], read)
+	if err == nil && len(all) == 0 {
 		err = listErr
 	}
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	out := make([]ClusterInfo, 0, len(infos))
-	for _, info := range infos {
+	infos = make([]ClusterInfo, 0, len(all))
+	for _, info := range all {
 		if info.State == SnapshotUnreachable {
 			// The clock to read these times on is on the server that is away.
 			info.LastSeen = later(listed[info.ID], remembered[info.ID].seen.UTC())
@@ -42,10 +49,10 @@ func (r *Reader) Clusters(ctx context.Context) ([]ClusterInfo, error) {
 			r.judge(&info, listed[info.ID])
 		}
 		if info.known() {
-			out = append(out, info)
+			infos = append(infos, info)
 		}
 	}
-	return out, nil
+	return infos, left, nil
 }
 
 // Cluster reads one cluster. Errors: cluster_unknown, store_unavailable.

@@ -33,18 +33,18 @@ func (r *Reader) forOneServer(ctx context.Context) (context.Context, context.Can
 // readAll reads the agents and the meta of clusters, of those on different servers at
 // the same time. One that cannot be read has State SnapshotUnreachable; when none can,
 // there is an error.
-func (r *Reader) readAll(ctx context.Context, ids []key.Cluster) ([]ClusterInfo, error) {
+func (r *Reader) readAll(ctx context.Context, ids []key.Cluster, read reading) ([]ClusterInfo, error) {
 	servers := make(map[string][]int)
 	for i, c := range ids {
 		server := r.clients.Server(c)
 		servers[server] = append(servers[server], i)
 	}
 	infos, failed := make([]ClusterInfo, len(ids)), make([]error, len(ids))
-	var reading sync.WaitGroup
+	var busy sync.WaitGroup
 	for _, which := range servers {
-		reading.Go(func() { r.readSome(ctx, ids, which, infos, failed) })
+		busy.Go(func() { read.some(ctx, ids, which, infos, failed) })
 	}
-	reading.Wait()
+	busy.Wait()
 	reached := len(ids) == 0
 	for i, err := range failed {
 		reached = reached || err == nil
@@ -58,8 +58,11 @@ func (r *Reader) readAll(ctx context.Context, ids []key.Cluster) ([]ClusterInfo,
 	return infos, nil
 }
 
-// readSome reads those of ids that are on one server, by index, in batches.
-func (r *Reader) readSome(ctx context.Context, ids []key.Cluster, which []int, infos []ClusterInfo, failed []error) {
+// reading reads some clusters in one round trip, each with its own error.
+type reading func(ctx context.Context, ids []key.Cluster) ([]ClusterInfo, []error)
+
+// some reads those of ids that are on one server, by index, in batches.
+func (read reading) some(ctx context.Context, ids []key.Cluster, which []int, infos []ClusterInfo, failed []error) {
 	var away error
 	for batch := range slices.Chunk(which, clustersBatch) {
 		some := make([]key.Cluster, len(batch))
@@ -68,7 +71,7 @@ func (r *Reader) readSome(ctx context.Context, ids []key.Cluster, which []int, i
 		}
 		got, errs := make([]ClusterInfo, len(batch)), slices.Repeat([]error{away}, len(batch))
 		if away == nil {
-			got, errs = r.read(ctx, some)
+			got, errs = read(ctx, some)
 		}
 		for i, n := range batch {
 			infos[n], failed[n] = got[i], errs[i]

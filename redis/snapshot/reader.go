@@ -34,6 +34,7 @@ type Reader struct {
 	readOne    *conn.Script
 	refreshAll *conn.Script
 	readHashes *conn.Script
+	healthOf   *conn.Script
 	keepList   *conn.Script
 	memory     memory
 }
@@ -52,7 +53,7 @@ func NewReader(clients *conn.Clients, cfg ReaderConfig) *Reader {
 	return &Reader{
 		clients: clients, cfg: cfg, unpack: &unpacker{max: cfg.MaxSectionBytes},
 		readOne: conn.NewScript(sectionLua), refreshAll: refreshScript(cfg.MaxSectionBytes),
-		readHashes: conn.NewScript(hashesLua), keepList: conn.NewScript(keepLua),
+		readHashes: conn.NewScript(hashesLua), healthOf: conn.NewScript(healthLua), keepList: conn.NewScript(keepLua),
 	}
 }
 

@@ -97,12 +97,16 @@ type ClusterInfo struct {
 	ExpiredAt time.Time
 	// Seq of the last publish.
 	Seq int64
-	// Publisher is the instance that published last, or "" when it left; not in a View.
+	// Publisher is the instance that published last, or "" when it left; not in a View, nor
+	// of Health.
 	Publisher string
 	// Agents, by instance; those whose beat is too old have Live false.
 	Agents []AgentInfo
 	// Sections by name; empty when there is no snapshot.
 	Sections map[model.Section]SectionMeta
+	// Queue is how many commands no agent has taken yet, -1 when Redis holds something
+	// else there; only Health asks.
+	Queue int64
 
 	interval   time.Duration // between publishes
 	unreadable bool          // what meta says, or the snapshot
