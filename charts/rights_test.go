@@ -1,6 +1,7 @@
 package charts
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -65,6 +66,33 @@ func (c *cluster) stranger(t *testing.T) *rest.Config {
 
 // withoutSecrets says that a variant's agent may not read secrets.
 func withoutSecrets(variant string) bool { return variant == "both" }
+
+// settled waits until the API server goes by the rights that the variant gives: what is
+// applied reaches its authorizer a moment later, each kind of object at a time of its
+// own, and those of another variant may have been there before.
+func (c *cluster) settled(t *testing.T, account, variant string) {
+	t.Helper()
+	for _, q := range []struct {
+		authorizationv1.ResourceAttributes
+		allowed bool
+	}{
+		{authorizationv1.ResourceAttributes{Verb: "list", Resource: "pods"}, true},
+		{authorizationv1.ResourceAttributes{Verb: "list", Resource: "secrets"}, !withoutSecrets(variant)},
+		{authorizationv1.ResourceAttributes{Verb: "create", Group: "coordination.k8s.io", Resource: "leases", Namespace: namespace}, true},
+	} {
+		until(t, func() error {
+			review, err := c.typed.AuthorizationV1().SubjectAccessReviews().Create(t.Context(), &authorizationv1.SubjectAccessReview{
+				Spec: authorizationv1.SubjectAccessReviewSpec{
+					User: "system:serviceaccount:" + namespace + ":" + account, ResourceAttributes: &q.ResourceAttributes,
+				},
+			}, metav1.CreateOptions{})
+			if err == nil && review.Status.Allowed != q.allowed {
+				err = fmt.Errorf("%s: %s %s is allowed: %t", account, q.Verb, q.Resource, review.Status.Allowed)
+			}
+			return err
+		})
+	}
+}
 
 // The agent's ServiceAccount can do its work.
 func TestAgentCanWork(t *testing.T) {

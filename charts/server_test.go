@@ -186,22 +186,31 @@ func (c *cluster) served(t *testing.T, definition *unstructured.Unstructured) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const pause = 50 * time.Millisecond
-	ticker := time.NewTicker(pause)
-	defer ticker.Stop()
-	for {
+	until(t, func() error {
 		c.kinds.Reset()
 		mapping, err := c.kinds.RESTMapping(schema.GroupKind{Group: group, Kind: kind}, "v1")
 		if err == nil {
 			_, err = c.objects.Resource(mapping.Resource).List(t.Context(), metav1.ListOptions{Limit: 1})
 		}
+		return err
+	})
+}
+
+// until tries again until there is no error, or the test's time is over.
+func until(t *testing.T, try func() error) {
+	t.Helper()
+	const pause = 50 * time.Millisecond
+	ticker := time.NewTicker(pause)
+	defer ticker.Stop()
+	for {
+		err := try()
 		if err == nil {
 			return
 		}
 		select {
 		case <-ticker.C:
 		case <-t.Context().Done():
-			t.Fatalf("%s is not served: %v", kind, err)
+			t.Fatal(err)
 		}
 	}
 }
@@ -291,5 +300,6 @@ func (c *cluster) account(t *testing.T, variant string) *rest.Config {
 			name = d.Spec.Template.Spec.ServiceAccountName
 		}
 	}
+	c.settled(t, name, variant)
 	return c.login(t, name)
 }
