@@ -33,3 +33,15 @@ func FuzzParseTokens(f *testing.F) {
 		}
 	})
 }
+
+func FuzzParseClaims(f *testing.F) {
+	f.Add([]byte(rights))
+	f.Add([]byte("grants: []\nname: &a [*a]"))
+	f.Add([]byte("grants: [{value: a, role: viewer, clusters: [a]}]\nroles: {a: b}"))
+	f.Add([]byte("grants: {}\nname: ~"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if claims, err := access.ParseClaims(data); (claims == nil) == (err == nil) {
+			t.Errorf("%v, %v", claims, err)
+		}
+	})
+}

@@ -21,6 +21,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/atlhyper/observe/master/access"
 	"github.com/atlhyper/observe/master/api"
 	"github.com/atlhyper/observe/master/dashboard"
 )
@@ -265,5 +266,63 @@ func BenchmarkFleet(b *testing.B) {
 				a.ServeHTTP(w, r)
 			}
 		})
+	}
+}
+
+// BenchmarkWarmDashboard is what the API itself takes for a poll of a dashboard, by how
+// its caller is known.
+func BenchmarkWarmDashboard(b *testing.B) {
+	for name, who := range pollers(b) {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			poll := who(b)
+			for b.Loop() {
+				poll()
+			}
+		})
+	}
+}
+
+// pollers ask for a warm dashboard as callers of each kind do.
+func pollers(tb testing.TB) map[string]func(testing.TB) func() {
+	tb.Helper()
+	poller := func(auth access.Authenticator, header http.Header) func(testing.TB) func() {
+		return func(tb testing.TB) func() {
+			tb.Helper()
+			backend := answering(tb, large())
+			a, err := api.New(api.Config{
+				Dashboards: backend, Details: backend, Ready: func(context.Context) error { return nil }, Now: clocks, Access: auth,
+				Metrics: prometheus.NewRegistry(), Logger: slog.New(slog.DiscardHandler),
+			})
+			if err != nil {
+				tb.Fatal(err)
+			}
+			r := httptest.NewRequestWithContext(tb.Context(), http.MethodGet, "/api/v2/observe/metrics/nodes?cluster_id=a-1", nil)
+			r.Header = header
+			w := &sink{header: make(http.Header)}
+			check := httptest.NewRecorder()
+			if a.ServeHTTP(check, r); check.Code != http.StatusOK {
+				tb.Fatalf("%d %s", check.Code, check.Body)
+			}
+			return func() { a.ServeHTTP(w, r) }
+		}
+	}
+	tokens := newTokens(tb)
+	return map[string]func(testing.TB) func(){
+		"none":          poller(nil, http.Header{}),
+		"token":         poller(tokens, bearer("viewer-a")),
+		"session":       poller(tokens, http.Header{"Cookie": {"__Host-atlhyper_session=" + tokenOf("viewer-a")}}),
+		"token, others": poller(tokens, http.Header{"Authorization": bearer("viewer-a")["Authorization"], "Cookie": {"theme=dark"}}),
+	}
+}
+
+// A caller is told by a look into a map: no more is allocated than when nobody is.
+func TestTokensAllocateNothing(t *testing.T) {
+	most := map[string]float64{"none": 2, "token": 2, "token, others": 2, "session": 5} // net/http parses cookies
+	for name, who := range pollers(t) {
+		poll := who(t)
+		if n := testing.AllocsPerRun(100, poll); n > most[name] {
+			t.Errorf("%s: %v allocations, want %v", name, n, most[name])
+		}
 	}
 }

@@ -92,6 +92,9 @@ func From(err error) *Error {
 
 // Is tells whether err carries the code.
 func Is(err error, code Code) bool {
+	if err == nil {
+		return false // and allocate nothing to find that out
+	}
 	var e *Error
 	return errors.As(err, &e) && e.Code == code
 }
