@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -168,6 +169,31 @@ func TestNotes(t *testing.T) {
 		_, notes, found := strings.Cut(out, "NOTES:\n")
 		if !found || !strings.Contains(notes, "kubectl -n "+namespace) || strings.Contains(notes, "<no value>") {
 			t.Errorf("%s: notes %q", variant, notes)
+		}
+	}
+}
+
+// The commands that the documents tell to type are ones that the chart takes.
+func TestDocumentedCommands(t *testing.T) {
+	needHelm(t)
+	command := regexp.MustCompile(`(?m)^helm install (?:.*\\\n)*.*$`)
+	for _, name := range []string{"README.md", "README.zh-CN.md", "docs/install.md"} {
+		text, err := os.ReadFile(filepath.Join("..", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := command.FindAllString(string(text), -1)
+		if len(found) == 0 {
+			t.Errorf("%s: no command", name)
+		}
+		for _, typed := range found {
+			// As one types it, but for what needs a cluster.
+			typed = strings.Replace(typed, "helm install", "'"+*helmPath+"' template", 1)
+			cmd := exec.CommandContext(t.Context(), "sh", "-euc", typed)
+			cmd.Dir = ".."
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("%s: %s\n%v\n%s", name, typed, err, out)
+			}
 		}
 	}
 }
