@@ -153,7 +153,7 @@ fuzz: ## fuzz every parser for 20 s each
 	cd loadtest/promql && $(GOTEST) -count=1 .
 
 $(HELM):
-	@echo "building helm $(HELM_VERSION) into $(CACHE)/bin: once, takes two minutes, seven where make test-kube never ran"
+	@echo "building helm $(HELM_VERSION) into $(CACHE)/bin: once, takes two minutes, several where make test-kube never ran"
 	@mkdir -p $(CACHE)/bin
 	CGO_ENABLED=0 go build -C charts/helm -trimpath -ldflags '-s -w' -o $(abspath $@).new helm.sh/helm/v4/cmd/helm
 	@mv $@.new $@
