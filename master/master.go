@@ -15,6 +15,7 @@ import (
 	"github.com/atlhyper/observe/master/access"
 	"github.com/atlhyper/observe/master/api"
 	"github.com/atlhyper/observe/master/audit"
+	"github.com/atlhyper/observe/master/clustermetrics"
 	"github.com/atlhyper/observe/master/compress"
 	"github.com/atlhyper/observe/master/dashboard"
 	"github.com/atlhyper/observe/master/dispatch"
@@ -70,6 +71,12 @@ func New(cfg Config) (*Master, error) {
 func (m *Master) wire() (err error) {
 	cfg := m.cfg
 	m.reader = snapshot.NewReader(m.clients, snapshot.ReaderConfig{Logger: cfg.Logger})
+	err = clustermetrics.Register(clustermetrics.Config{
+		Health: m.reader.Health, Sections: api.Sections(), Metrics: m.metrics, Logger: cfg.Logger,
+	})
+	if err != nil {
+		return err
+	}
 	m.bus, err = bus.NewClient(m.clients, bus.ClientConfig{
 		Replica:           key.Unique(cfg.Replica),
 		MaxWaiters:        cfg.MaxWaiters,
