@@ -37,6 +37,7 @@ func TestEndToEnd(t *testing.T) {
 	}
 	t.Run("who hangs up stops the query", func(t *testing.T) { testHangUp(t, s, c.at) })
 	t.Run("masters share results", func(t *testing.T) { testShared(t, s, c) })
+	t.Run("traces of its own", func(t *testing.T) { testOwnTraces(t, s, c.at) })
 	t.Run("the agent leaves", func(t *testing.T) { testAgentLeaves(t, s, c.at) })
 	t.Run("ClickHouse goes away", func(t *testing.T) { testClickHouseAway(t, s, c.at) })
 	t.Run("ClickHouse was never there", func(t *testing.T) { testNotReady(t, s, c.at) })

@@ -74,12 +74,16 @@ func newStack(t *testing.T) (*stack, time.Duration) {
 }
 
 // startMaster runs a replica until the test ends.
-func startMaster(t *testing.T, name, redisURL string) *replica {
+func startMaster(t *testing.T, name, redisURL string, changes ...func(*master.Config)) *replica {
 	t.Helper()
 	listening := make(chan net.Addr, 1)
-	m, err := master.New(master.Config{
+	cfg := master.Config{
 		Listen: "127.0.0.1:0", Redis: redisURL, Replica: name, OnListen: func(a net.Addr) { listening <- a },
-	})
+	}
+	for _, change := range changes {
+		change(&cfg)
+	}
+	m, err := master.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
