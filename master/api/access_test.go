@@ -135,7 +135,7 @@ const (
 // may call it.
 func routes() map[string]kindOfRoute {
 	of := map[kindOfRoute][]string{
-		public:  {"GET /healthz", "GET /readyz", "DELETE /api/v2/session"},
+		public:  {"GET /healthz", "GET /readyz", "GET /openapi.json", "DELETE /api/v2/session"},
 		whoever: {"GET /api/v2/session", "POST /api/v2/session"},
 		overall: {"GET /metrics"},
 		lists:   {"GET /api/v2/clusters", "GET /api/v2/fleet"},

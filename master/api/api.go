@@ -133,6 +133,9 @@ type API struct {
 	// crossOrigin knows what pages of other origins sent. Those of Config.Origins may.
 	crossOrigin *http.CrossOriginProtection
 	origins     origins
+	registered  []registered
+	// description is made when somebody asks for it first.
+	description func() (*dashboard.Answer, error)
 	limited     limited
 	streams     streams
 	drained     chan struct{} // closed by Drain
@@ -184,6 +187,7 @@ func New(cfg Config) (*API, error) {
 		return nil, fmt.Errorf("api: %w", err)
 	}
 	a.routes()
+	a.description = sync.OnceValues(a.describe)
 	return a, nil
 }
 

@@ -27,12 +27,7 @@ func (a *API) dashboard(route dashboardRoute) handler {
 			return a.sendAnswer(x, r, cluster, section)
 		}
 		p := a.detailParams(x, r, detail.KindSection)
-		p.readCluster()
-		var asked timeRange
-		if route.ranged {
-			asked = p.timeRange()
-			p.readTimeout()
-		}
+		asked := p.readDashboard(route)
 		if err := p.finish(); err != nil {
 			return err
 		}
@@ -50,6 +45,17 @@ func (a *API) dashboard(route dashboardRoute) handler {
 		}
 		return a.sendAnswer(x, r, p.cluster, section)
 	}
+}
+
+// readDashboard reads the cluster, and the time range where there may be another than the
+// snapshot's own.
+func (p *params) readDashboard(route dashboardRoute) (asked timeRange) {
+	p.readCluster()
+	if route.ranged {
+		asked = p.timeRange()
+		p.readTimeout()
+	}
+	return asked
 }
 
 // onlyCluster returns the cluster of a query that is nothing but a valid

@@ -14,16 +14,21 @@ import (
 func (a *API) detail(route detailRoute) handler {
 	return func(x *exchange, r *http.Request) error {
 		p := a.detailParams(x, r, route.kind)
-		if route.method == http.MethodGet {
-			p.readCluster()
-		}
-		p.readTimeout()
-		request := route.parse(p)
+		request := p.readDetail(route)
 		if err := p.finish(); err != nil {
 			return err
 		}
 		return a.ask(x, r, p, request)
 	}
+}
+
+// readDetail reads a request; one that is not a GET has its cluster in its body.
+func (p *params) readDetail(route detailRoute) detail.Request {
+	if route.method == http.MethodGet {
+		p.readCluster()
+	}
+	p.readTimeout()
+	return route.parse(p)
 }
 
 // ask runs a request whose parameters are read and sends its answer.

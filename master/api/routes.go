@@ -125,6 +125,7 @@ func (a *API) routes() {
 
 	a.route(http.MethodGet, "/healthz", public, a.healthz)
 	a.route(http.MethodGet, "/readyz", public, a.readyz)
+	a.route(http.MethodGet, "/openapi.json", public, a.serveOpenAPI)
 	if a.cfg.ServeMetrics != nil {
 		a.route(http.MethodGet, "/metrics", rule{overseers, costFree}, a.serveMetrics)
 	}
@@ -157,6 +158,7 @@ func (a *API) routes() {
 func (a *API) route(method, pattern string, u rule, h handler) {
 	e := a.endpoint(pattern, u, h)
 	a.router.Method(method, pattern, e)
+	a.registered = append(a.registered, registered{method, pattern, u})
 	if method != http.MethodGet {
 		return
 	}

@@ -60,16 +60,21 @@ func (a *API) protect(x *exchange, r *http.Request) {
 	}
 }
 
-// sendAnswer writes a dashboard in the encoding that the caller likes best, or 304
-// when the caller has it already. Both say how old the data is.
+// sendAnswer writes a dashboard as sendForm does, and says how old the data is.
 func (a *API) sendAnswer(x *exchange, r *http.Request, cluster key.Cluster, answer *dashboard.Answer) error {
+	age := max(0, a.cfg.Now(cluster).Sub(answer.CollectedAt()))
+	x.age[0] = strconv.FormatInt(int64(age/time.Second), 10)
+	x.Header()["Age"] = x.age[:]
+	return a.sendForm(x, r, answer)
+}
+
+// sendForm writes an answer in the encoding that the caller likes best, or 304 when the
+// caller has it already.
+func (a *API) sendForm(x *exchange, r *http.Request, answer *dashboard.Answer) error {
 	enc := compress.Negotiate(r.Header["Accept-Encoding"])
 	h := x.Header()
 	h["Vary"] = a.values.vary
 	h["Cache-Control"] = a.values.noCache
-	age := max(0, a.cfg.Now(cluster).Sub(answer.CollectedAt()))
-	x.age[0] = strconv.FormatInt(int64(age/time.Second), 10)
-	h["Age"] = x.age[:]
 	tag := answer.Tag(enc)
 	h["Etag"] = tag
 	if matches(r.Header["If-None-Match"], tag[0]) {

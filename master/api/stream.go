@@ -36,9 +36,7 @@ type shown struct {
 // stream serves the sections of a cluster as server-sent events.
 func (a *API) stream(x *exchange, r *http.Request) error {
 	p := a.params(x, r)
-	p.readCluster()
-	sections := p.sections("sections")
-	id := p.text("last_event_id")
+	sections, id := p.readStream()
 	if header := r.Header.Get("Last-Event-ID"); header != "" {
 		id = header // of a browser that comes back; the parameter is of a page that does
 	}
@@ -75,6 +73,13 @@ func (a *API) stream(x *exchange, r *http.Request) error {
 	a.streams.ended(err)
 	a.log.DebugContext(ctx, "stream ended", "request_id", x.requestID(), "cluster", p.cluster, "reason", err)
 	return nil
+}
+
+// readStream reads the cluster, the sections to be shown, and the last event that the
+// caller has seen.
+func (p *params) readStream() (sections []model.Section, lastEvent string) {
+	p.readCluster()
+	return p.sections("sections"), p.text("last_event_id")
 }
 
 // errDrained is why streams end when the replica does: their callers go to another.

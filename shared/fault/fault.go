@@ -33,6 +33,14 @@ const (
 	Internal         Code = "internal"           // a bug: the log has the cause
 )
 
+// Codes are all of them.
+func Codes() []Code {
+	return []Code{
+		BadRequest, Unauthorized, Forbidden, ClusterUnknown, NotReady, SnapshotExpired, NotFound, MethodNotAllowed, QueueFull, RateLimited,
+		AgentError, AgentOffline, StoreUnavailable, Timeout, ResultTooLarge, Unavailable, Internal,
+	}
+}
+
 // Error is a failure that a user may read: the message holds no secrets,
 // addresses or SQL. The cause, if any, is for logs only.
 type Error struct {
