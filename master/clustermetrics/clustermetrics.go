@@ -22,7 +22,7 @@ import (
 const (
 	DefaultMaxClusters = 1000
 	DefaultInterval    = 5 * time.Second
-	DefaultTimeout     = 3 * time.Second
+	DefaultTimeout     = 8 * time.Second
 )
 
 // Health reads the first most clusters by id, and says how many there are besides;
@@ -40,7 +40,7 @@ type Config struct {
 	// Interval is the least time between two looks: scrapes in between show the last one.
 	// 0 means 5 s.
 	Interval time.Duration
-	// Timeout bounds a look. 0 means 3 s.
+	// Timeout bounds a look: less than a scrape may take. 0 means 8 s.
 	Timeout time.Duration
 	// Metrics gets the series. nil means that nobody asks.
 	Metrics prometheus.Registerer
