@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -24,7 +25,7 @@ func parseOrigins(texts []string) (origins, error) {
 	all := make(origins, len(texts))
 	for _, text := range texts {
 		if text == "*" {
-			return nil, fmt.Errorf("origin: * would let every page read every cluster that its visitor may see; name the origins")
+			return nil, errors.New("origin: * would let every page read every cluster that its visitor may see; name the origins")
 		}
 		u, err := url.Parse(text)
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" ||

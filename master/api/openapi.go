@@ -143,14 +143,16 @@ func (a *API) readBy(read func(*params)) []string {
 
 // operationID is the method and the path as one word: getObserveTracesById.
 func operationID(route registered) string {
-	id := strings.ToLower(route.method)
+	var id strings.Builder
+	id.WriteString(strings.ToLower(route.method))
 	for part := range strings.FieldsFuncSeq(strings.TrimPrefix(route.pattern, Prefix), func(r rune) bool { return strings.ContainsRune("/-.", r) }) {
 		if name, ok := strings.CutPrefix(part, "{"); ok {
 			part = "by" + strings.ToUpper(name[:1]) + strings.TrimSuffix(name[1:], "}")
 		}
-		id += strings.ToUpper(part[:1]) + part[1:]
+		id.WriteString(strings.ToUpper(part[:1]))
+		id.WriteString(part[1:])
 	}
-	return id
+	return id.String()
 }
 
 func forWhom(who audience) string {
