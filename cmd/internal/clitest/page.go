@@ -103,8 +103,7 @@ func isSetting(word string) bool { return setting.MatchString(word) || word == "
 // $( ) is a command of its own.
 func split(line string) [][]string {
 	s := splitter{}
-	for i := 0; i < len(line); i++ {
-		c := line[i]
+	for _, c := range []byte(line) {
 		switch {
 		case s.quote != 0:
 			if c == s.quote {
