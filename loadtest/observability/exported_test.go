@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
@@ -36,8 +37,13 @@ func TestExported(t *testing.T) {
 	agentURL := startAgent(t, redis.URL())
 	api := startMaster(t, master.Config{Redis: redis.URL(), Guard: master.Guard{AuditLog: filepath.Join(t.TempDir(), "audit.log")}})
 	seen := series{}
-	for _, auth := range auths(t) { // of these only what they tell of themselves
-		seen.scrape(t, startMetrics(t, master.Config{Redis: redis.URL(), Auth: auth})+"/metrics")
+	for _, auth := range auths(t) { // of these only that they refuse, and what they tell of themselves
+		guarded, metrics := startGuarded(t, master.Config{Redis: redis.URL(), Auth: auth})
+		get(t, guarded+"/api/v2/clusters")
+		redistest.Eventually(t, "a refusal is counted", func() bool {
+			seen.scrape(t, metrics+"/metrics")
+			return seen.any("atlhyper_http_requests_total", func(labels map[string]string) bool { return labels["code"] == "unauthorized" })
+		})
 	}
 	look := func(paths ...string) []string {
 		for _, path := range paths {
@@ -68,8 +74,26 @@ func TestExported(t *testing.T) {
 	})
 }
 
-// series are samples by the name that PromQL has for them.
-type series map[string][]map[string]string
+// series are all that were seen: the labels of each, by the name that PromQL has for it
+// and their text.
+type series map[string]map[string]map[string]string
+
+func (s series) add(name string, labels map[string]string) {
+	if s[name] == nil {
+		s[name] = map[string]map[string]string{}
+	}
+	s[name][fmt.Sprint(labels)] = labels
+}
+
+// any reports whether a series of the name is such.
+func (s series) any(name string, such func(labels map[string]string) bool) bool {
+	for _, labels := range s[name] {
+		if such(labels) {
+			return true
+		}
+	}
+	return false
+}
 
 // missing are the selectors of all files that no series satisfies.
 func missing(t *testing.T, there series) []string {
@@ -90,7 +114,7 @@ func missing(t *testing.T, there series) []string {
 				t.Fatalf("%s: %s: %v", where, expr, err)
 			}
 			for _, s := range selectors {
-				if !recorded[s.Name] && !slices.ContainsFunc(there[s.Name], func(labels map[string]string) bool { return satisfies(t, labels, s) }) {
+				if !recorded[s.Name] && !there.any(s.Name, func(labels map[string]string) bool { return satisfies(t, labels, s) }) {
 					left = append(left, fmt.Sprintf("%s: %v", where, s))
 				}
 			}
@@ -138,10 +162,10 @@ func (s series) scrape(t *testing.T, url string) {
 			}
 			if family.GetType() == dto.MetricType_HISTOGRAM {
 				for _, suffix := range []string{"_bucket", "_sum", "_count"} {
-					s[name+suffix] = append(s[name+suffix], labels)
+					s.add(name+suffix, labels)
 				}
 			} else {
-				s[name] = append(s[name], labels)
+				s.add(name, labels)
 			}
 		}
 	}
@@ -222,18 +246,18 @@ func startMaster(t *testing.T, cfg master.Config) (url string) {
 	return "http://" + run(t, listening, m.Run)
 }
 
-// startMetrics is startMaster, and returns where it serves metrics without credentials.
-func startMetrics(t *testing.T, cfg master.Config) (url string) {
+// startGuarded is startMaster, and serves metrics apart, without credentials.
+func startGuarded(t *testing.T, cfg master.Config) (api, metrics string) {
 	t.Helper()
 	listening := make(chan net.Addr, 1)
 	cfg.MetricsListen, cfg.OnMetricsListen = "127.0.0.1:0", func(at net.Addr) { listening <- at }
-	startMaster(t, cfg)
+	api = startMaster(t, cfg)
 	select {
 	case at := <-listening:
-		return "http://" + at.String()
+		return api, "http://" + at.String()
 	case <-t.Context().Done():
 		t.Fatal("no metrics before the test's end")
-		return ""
+		return "", ""
 	}
 }
 
@@ -258,7 +282,7 @@ func startAgent(t *testing.T, redis string) (url string) {
 		t.Fatal(err)
 	}
 	a, err := agent.New(agent.Config{
-		ClusterID: "east", Instance: "a1", Redis: redis, Kubernetes: kubernetes,
+		ClusterID: "east", Instance: "a1", Redis: redis, Kubernetes: kubernetes, Interval: time.Second,
 		ClickHouse:    clickhouse.Config{DSN: "http://user:password@127.0.0.1:1/otel"}, // nobody listens there
 		MetricsListen: "127.0.0.1:0", OnMetricsListen: heard,
 	})

@@ -15,7 +15,10 @@ import (
 	"github.com/atlhyper/observe/loadtest/observability"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// A pool that could not connect looks once a second whether it was closed.
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial"))
+}
 
 var update = flag.Bool("update", false, "write dashboard.json as it follows from the table of panels")
 

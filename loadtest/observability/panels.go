@@ -66,12 +66,12 @@ func glancePanels() []panel {
 		{
 			title: "Failed", kind: stat, unit: "percentunit", width: 3, steps: []float64{.001, .0144},
 			help:    "Share of the requests that failed because of the API itself: a bug, or Redis was away and nothing was held. The objective is 0.1% over 30 days.",
-			queries: []query{{fmt.Sprintf("(%s or 0 * %s) / %s", failed, requests, requests), "failed"}},
+			queries: []query{{fmt.Sprintf("(%s or 0 * %s) / (%s > 0)", failed, requests, requests), "failed"}},
 		},
 		{
 			title: "99% answered within", kind: stat, unit: "s", width: 3, steps: []float64{.5, 2.5},
 			help:    "99th percentile of the time that requests to the API took, details included.",
-			queries: []query{{quantile(.99, "", rate("atlhyper_http_request_seconds_bucket", toAPI)), "p99"}},
+			queries: []query{{quantile(.99, "", rate("atlhyper_http_request_seconds_bucket", toAPI)) + " >= 0", "p99"}},
 		},
 		{
 			title: "Oldest dashboard", kind: stat, unit: "s", width: 3, steps: []float64{30, 60},
@@ -166,7 +166,7 @@ func clusterPanels() []panel {
 		},
 		{
 			title: "Clusters by status", unit: "short", stacked: true,
-			help:    "All clusters by status, also those that have no series of their own.",
+			help:    "The clusters that have series, the first 1,000 by name, by status.",
 			queries: []query{{"max by (status) (" + master("atlhyper_clusters", "") + ")", "{{status}}"}},
 		},
 		{

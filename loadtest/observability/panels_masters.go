@@ -93,7 +93,7 @@ func cachePanels() []panel {
 		{
 			title: "Hits", unit: "percentunit", max: 1,
 			help:    "Share of the requests for sections that were answered from memory, without asking Redis first.",
-			queries: []query{{hits + " / " + all, "hits"}},
+			queries: []query{{hits + " / (" + all + " > 0)", "hits"}},
 		},
 		{
 			title: "Checks of clusters", unit: "ops", stacked: true,
