@@ -427,3 +427,48 @@ func TestNoAuthentication(t *testing.T) {
 		}
 	})
 }
+
+// mixed is a viewer of a-* and an operator of b-*.
+type mixed struct{}
+
+func (mixed) Mode() access.Mode { return access.ModeOIDC }
+
+func (mixed) Authenticate(context.Context, string) (*access.Caller, error) {
+	grant := func(role access.Role, glob string) access.Grant {
+		clusters, err := access.ParseClusters([]string{glob})
+		if err != nil {
+			panic(err)
+		}
+		return access.Grant{Role: role, Clusters: clusters}
+	}
+	return access.NewCaller("x", clock(), grant(access.Viewer, "a-*"), grant(access.Operator, "b-*")), nil
+}
+
+// What somebody may do in one cluster is not what it may do in another.
+func TestRolesAreOfClusters(t *testing.T) {
+	t.Parallel()
+	a := closed(t, world(t), func(c *api.Config) { c.Access = mixed{} })
+	walk(t, a, func(method, pattern string, kind kindOfRoute) {
+		want := map[string]int{"a-1": http.StatusOK, "b-1": http.StatusOK}
+		switch kind {
+		case detail1:
+			want["a-1"] = http.StatusForbidden
+		case dashboard1:
+		default:
+			return
+		}
+		for cluster, status := range want {
+			w := httptest.NewRecorder()
+			a.ServeHTTP(w, call{"x", method, pattern, cluster}.request(t, nil))
+			if w.Code != status {
+				t.Errorf("%s %s of %s: %d, want %d: %s", method, pattern, cluster, w.Code, status, w.Body)
+			}
+		}
+	})
+	for cluster, status := range map[string]int{"a-1": http.StatusForbidden, "b-1": http.StatusOK} {
+		w := do(t, a, http.MethodGet, "/api/v2/observe/slo/edges?time_range=6h&cluster_id="+cluster, bearer("x"))
+		if w.Code != status {
+			t.Errorf("another range of %s: %d, want %d", cluster, w.Code, status)
+		}
+	}
+}

@@ -28,6 +28,9 @@ import (
 	"github.com/atlhyper/observe/shared/model"
 )
 
+// patience is how long a stream may go on that has to end: no test that passes comes near.
+const patience = 2 * time.Minute
+
 const sessionURL = "/api/v2/session"
 
 type sessionBody struct {
@@ -347,6 +350,7 @@ func TestStreamsEndWithTheirCallers(t *testing.T) {
 	who.set(fault.New(fault.Unavailable, "away"))
 	b.put(model.SectionMetricsNodes, b.answer(t, `[1]`, envelope.Meta{Seq: 2}))
 	l.next(t)
+	defer time.AfterFunc(patience, l.hangUp).Stop()
 	who.set(access.Invalid())
 	b.put(model.SectionMetricsNodes, b.answer(t, `[2]`, envelope.Meta{Seq: 3}))
 	rest, err := io.ReadAll(l.reader)
@@ -374,6 +378,7 @@ func TestIdleStreamsEndWithTheirTokens(t *testing.T) {
 	b.put(model.SectionMetricsNodes, b.answer(t, `[]`, envelope.Meta{Seq: 1}))
 	s := b.serve(t, func(c *api.Config) { c.Access, c.Heartbeat = tokens, time.Millisecond })
 	l := s.open(t, "-1&sections=metrics.nodes", http.Header{"Cookie": {"atlhyper_session=" + tokenOf("viewer-a")}})
+	defer time.AfterFunc(patience, l.hangUp).Stop()
 	lines := bufio.NewReader(l.resp.Body)
 	if first, err := lines.ReadString('\n'); err != nil || first != "retry: 2000\n" {
 		t.Fatalf("%d %q, %v", l.resp.StatusCode, first, err)
