@@ -223,7 +223,7 @@ func testInside(t *testing.T, dir string) { //nolint:thelper // a test of its ow
 	}
 
 	redis := redistest.Start(t)
-	// A time zone of a server must be known where there are no files.
+	// ClickHouse's driver looks up the time zone of its server, without files, too.
 	t.Setenv("TZ", "Asia/Shanghai")
 	engine := chdbtest.Start(t)
 	database := engine.Database(t)

@@ -7,8 +7,7 @@ import (
 )
 
 // Where the file system has no authorities, as in an image that holds a binary alone,
-// some are trusted none the less. (That time zones are found there, too, only such a
-// file system can show: cmd/image tests it.)
+// some are trusted none the less.
 func TestAuthoritiesWithoutFiles(t *testing.T) {
 	empty := t.TempDir()
 	t.Setenv("SSL_CERT_FILE", filepath.Join(empty, "no-such-file"))
