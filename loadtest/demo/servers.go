@@ -110,7 +110,7 @@ func (d *demo) startMasters(ctx context.Context) error {
 			Args: []string{
 				"--listen", d.cfg.address(offsetMasters + i),
 				"--redis", d.cfg.redisURL(),
-				"--log-level", d.logLevel(), "--admin-listen", "off",
+				"--log-level", d.logLevel(), "--admin-listen", "off", "--audit-log", "off",
 			},
 		})
 	}

@@ -73,7 +73,7 @@ func (s *stack) startMaster(i int) error {
 		Args: []string{
 			"--listen", address(s.ports.masters[i]), "--redis", "redis://" + address(s.ports.redis),
 			"--replica", fmt.Sprintf("master-%d", i), "--log-level", "error", "--drain-delay", drainDelay.String(),
-			"--admin-listen", "off",
+			"--admin-listen", "off", "--audit-log", "off",
 		},
 		Output: s.cfg.Output, Grace: 40 * time.Second, // longer than it drains
 	})

@@ -128,7 +128,7 @@ func (s *stage) master(ctx context.Context, name string) (*child, error) {
 		return s.start(ctx, job{Role: roleMaster, Listen: listen, Redis: s.plan.Redis, Profile: s.plan.profile(name)})
 	}
 	return s.run(ctx, listen, proc.Spec{
-		Name: name, Path: s.plan.Master, Args: []string{"--listen", listen, "--redis", s.plan.Redis, "--log-level", "error", "--admin-listen", "off"},
+		Name: name, Path: s.plan.Master, Args: []string{"--listen", listen, "--redis", s.plan.Redis, "--log-level", "error", "--admin-listen", "off", "--audit-log", "off"},
 	})
 }
 
