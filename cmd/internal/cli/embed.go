@@ -1,5 +1,7 @@
 package cli
 
-// In an image without files it stands in for the system's authorities, which count
-// where there are any (ADR 26).
-import _ "golang.org/x/crypto/x509roots/fallback"
+// It stands in for the system's authorities in an image without files, and counts only
+// there (ADR 26).
+import (
+	_ "golang.org/x/crypto/x509roots/fallback" // TLS needs authorities to trust
+)
