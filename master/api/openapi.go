@@ -99,6 +99,8 @@ func (a *API) document() *openapi.Document {
 	return doc
 }
 
+var pathParameter = regexp.MustCompile(`\{(\w+)\}`)
+
 // operation is a route with what describes it.
 func (a *API) operation(route registered, d *described) *openapi.Operation {
 	o := &openapi.Operation{
@@ -109,7 +111,7 @@ func (a *API) operation(route registered, d *described) *openapi.Operation {
 	if route.rule.audience == anybody && a.anyone == nil {
 		o.Security = &[]map[string][]any{}
 	}
-	for _, match := range regexp.MustCompile(`\{(\w+)\}`).FindAllStringSubmatch(route.pattern, -1) {
+	for _, match := range pathParameter.FindAllStringSubmatch(route.pattern, -1) {
 		o.Parameters = append(o.Parameters, openapi.Parameter{
 			Name: match[1], In: "path", Required: true, Description: pathParameters()[match[1]], Schema: &openapi.Schema{Type: openapi.Types{"string"}},
 		})
