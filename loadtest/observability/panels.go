@@ -46,7 +46,7 @@ func quantile(q float64, labels, rates string) string {
 const (
 	toCluster = `cluster=~"$cluster"`
 	toAPI     = `route=~"/api/.+"`
-	own       = `code=~"internal|store_unavailable"`
+	own       = `code=~"internal|store_unavailable|unavailable"`
 )
 
 func glancePanels() []panel {
@@ -65,7 +65,7 @@ func glancePanels() []panel {
 		},
 		{
 			title: "Failed", kind: stat, unit: "percentunit", width: 3, steps: []float64{.001, .0144},
-			help:    "Share of the requests that failed because of the API itself: a bug, or Redis was away and nothing was held. The objective is 0.1% over 30 days.",
+			help:    "Share of the requests that failed because of the API itself: a bug, Redis was away and nothing was held, or the issuer of tokens could not be asked. The objective is 0.1% over 30 days.",
 			queries: []query{{fmt.Sprintf("(%s or 0 * %s) / (%s > 0)", failed, requests, requests), "failed"}},
 		},
 		{
@@ -103,7 +103,7 @@ func apiPanels() []panel {
 		},
 		{
 			title: "Failures by code", unit: "reqps", stacked: true,
-			help:    "Requests a second that failed, by the code that the caller got. internal and store_unavailable are the API's own; agent_offline, agent_error and timeout a cluster's; the others are the caller's.",
+			help:    "Requests a second that failed, by the code that the caller got. internal, store_unavailable and unavailable are the API's own; agent_offline, agent_error and timeout a cluster's; the others are the caller's.",
 			queries: []query{{"sum by (code) (" + rate("atlhyper_http_requests_total", `code!=""`) + ")", "{{code}}"}},
 		},
 		{
