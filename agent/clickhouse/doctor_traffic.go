@@ -25,7 +25,7 @@ func unusedMesh() Verdict {
 func (d *doctor) trySLO(ctx context.Context) {
 	round, cancel := d.round(ctx)
 	defer cancel()
-	traffic, err := round.traffic.get(round.ctx)
+	traffic, err := round.sloTraffic()
 	if err != nil {
 		ingress, mesh := failedVerdict(err, unusedIngress()), failedVerdict(err, unusedMesh())
 		d.section(model.SectionSLOSummary, ingress)

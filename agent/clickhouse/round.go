@@ -20,34 +20,34 @@ type Round struct {
 	ctx       context.Context // of whoever asks
 	at        time.Time
 	onlineAge time.Duration
-	nodes     part[nodesNow]
-	services  part[[]model.Service]
-	topology  part[model.Topology]
-	traffic   part[*sloTraffic]
+	nodes     *part[nodesNow]
+	services  *part[[]model.Service]
+	topology  *part[model.Topology]
+	traffic   *part[*sloTraffic]
 }
 
 // part is what is read once in a round, in the trace of who asks first.
 type part[T any] struct {
-	get   func(ctx context.Context) (T, error)
+	begun sync.Once
+	first context.Context // of who asked first
+	once  func() (T, error)
 	meter *meter
 }
 
-func newPart[T any](read func(ctx context.Context) (T, error)) part[T] {
-	var (
-		first context.Context
-		begun sync.Once
-		m     = new(meter)
-		once  = sync.OnceValues(func() (T, error) { return read(metered(first, m)) })
-	)
-	return part[T]{meter: m, get: func(ctx context.Context) (T, error) {
-		joined := true
-		begun.Do(func() { first, joined = ctx, false })
-		value, err := once()
-		if joined {
-			traceJoined(ctx, first)
-		}
-		return value, err
-	}}
+func newPart[T any](read func(ctx context.Context) (T, error)) *part[T] {
+	p := &part[T]{meter: new(meter)}
+	p.once = sync.OnceValues(func() (T, error) { return read(metered(p.first, p.meter)) })
+	return p
+}
+
+func (p *part[T]) get(ctx context.Context) (T, error) {
+	joined := true
+	p.begun.Do(func() { p.first, joined = ctx, false })
+	value, err := p.once()
+	if joined {
+		traceJoined(ctx, p.first)
+	}
+	return value, err
 }
 
 // Round starts a cycle whose windows end at the given time. ctx bounds all of
@@ -171,8 +171,10 @@ func (r *Round) Overview() (model.Overview, error) {
 	return o, nil
 }
 
+func (r *Round) sloTraffic() (*sloTraffic, error) { return r.traffic.get(r.ctx) }
+
 func rowsOf[T any](r *Round, rows func(*sloTraffic) []T) ([]T, error) {
-	traffic, err := r.traffic.get(r.ctx)
+	traffic, err := r.sloTraffic()
 	if err != nil {
 		return nil, err
 	}

@@ -94,9 +94,10 @@ type traceTransport struct{ next http.RoundTripper }
 
 // RoundTrip sends the request.
 func (t traceTransport) RoundTrip(r *http.Request) (*http.Response, error) {
-	if _, ok := recorded(r.Context()); ok {
-		r = r.Clone(r.Context())
-		r.Header.Set("Traceparent", tracespan.Traceparent(r.Context()))
+	ctx := r.Context()
+	if _, ok := recorded(ctx); ok {
+		r = r.Clone(ctx)
+		r.Header.Set("Traceparent", tracespan.Traceparent(ctx))
 	}
 	return t.next.RoundTrip(r)
 }

@@ -74,8 +74,8 @@ func (e *reporting) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySp
 
 // LibraryLog makes logger the one that OpenTelemetry itself logs to, in the whole
 // process: for main functions only.
-func LibraryLog(logger *slog.Logger) {
+func LibraryLog(ctx context.Context, logger *slog.Logger) {
 	otel.SetLogger(logr.FromSlogHandler(logger.Handler()))
 	r := &report{logger: logger, now: time.Now}
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { r.failure(context.Background(), err) }))
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { r.failure(ctx, err) }))
 }

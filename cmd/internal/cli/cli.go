@@ -52,7 +52,7 @@ func Traced(ctx context.Context, service string, logger *slog.Logger, run func(p
 		return err
 	}
 	if traces.Provider() != nil {
-		tracing.LibraryLog(logger)
+		tracing.LibraryLog(ctx, logger)
 	}
 	err = run(traces.Provider())
 	if lost := traces.Shutdown(ctx); lost != nil {
