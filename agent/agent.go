@@ -136,11 +136,11 @@ func Run(ctx context.Context, cfg Config) (err error) {
 	cfg, err = cfg.Identified(ctx)
 	switch {
 	case err != nil && ctx.Err() != nil:
-		return nil //nolint:nilerr // told to end while it waited
+		return nil // told to end while it waited
 	case err != nil:
 		return err
 	}
-	a, err := newAgent(cfg, registry)
+	a, err := newAgent(cfg, registry) //nolint:contextcheck // it does not connect
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ import (
 // labelBounds is how many values a label may have, whatever is asked for and whatever
 // lies in Redis. A metric with a label that is not here fails the test: say why it is
 // bounded, and by what.
-var labelBounds = map[string]int{ //nolint:gochecknoglobals // a table of one test
+var labelBounds = map[string]int{
 	"route":   120, // patterns of the router
 	"status":  40,  // of HTTP, and of clusters
 	"code":    20,  // of fault

@@ -3,6 +3,7 @@ package conn_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -41,10 +42,11 @@ func (m measured) counts(t *testing.T) map[string]float64 {
 	out := make(map[string]float64)
 	for _, f := range families {
 		for _, series := range f.GetMetric() {
-			name := f.GetName()
+			names := []string{f.GetName()}
 			for _, l := range series.GetLabel() {
-				name += "/" + l.GetValue()
+				names = append(names, l.GetValue())
 			}
+			name := strings.Join(names, "/")
 			if f.GetType() == dto.MetricType_COUNTER {
 				out[name] = series.GetCounter().GetValue()
 			} else {
