@@ -2,11 +2,13 @@ package api
 
 import (
 	"net/http"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/atlhyper/observe/master/audit"
+	"github.com/atlhyper/observe/redis/key"
 	"github.com/atlhyper/observe/shared/detail"
 	"github.com/atlhyper/observe/shared/fault"
 )
@@ -57,6 +59,22 @@ func (x *exchange) outcome() string {
 	}
 }
 
+// askedCluster is what the request is about: also when it was refused before that was
+// looked at; "" when that cannot be told.
+func askedCluster(x *exchange, r *http.Request) key.Cluster {
+	if x.cluster != "" {
+		return x.cluster
+	}
+	id := r.URL.Query().Get("cluster_id")
+	if id == "" {
+		id, _ = strings.CutPrefix(r.URL.Path, Prefix+"/clusters/")
+	}
+	if key.ValidateCluster(id) != nil {
+		return ""
+	}
+	return key.Cluster(id)
+}
+
 // audit writes a line for a request that ran on an agent, or was refused.
 func (a *API) audit(x *exchange, r *http.Request, took time.Duration) {
 	if a.cfg.Audit == nil {
@@ -66,16 +84,16 @@ func (a *API) audit(x *exchange, r *http.Request, took time.Duration) {
 	if outcome == "" {
 		return
 	}
-	role := x.caller.Role
-	if x.cluster != "" {
-		role = x.caller.RoleIn(x.cluster)
+	cluster, role := askedCluster(x, r), x.caller.Role
+	if cluster != "" {
+		role = x.caller.RoleIn(cluster)
 	}
 	a.cfg.Audit.Write(r.Context(), &audit.Entry{
 		Begun:     x.begun,
 		Caller:    x.caller.Name,
 		Role:      role.String(),
 		Auth:      string(a.cfg.Access.Mode()),
-		Cluster:   string(x.cluster),
+		Cluster:   string(cluster),
 		Method:    r.Method,
 		Route:     x.endpoint.metrics.route,
 		Detail:    x.note().detail,

@@ -104,14 +104,16 @@ func TestAuditLines(t *testing.T) {
 		{tracesURL + "panics", as("alice"), line{
 			"caller": "alice", "role": "operator", "cluster": "panics", "kind": "traces", "route": traces, "outcome": "internal", "status": 500.0,
 		}},
-		{servicesURL, nil, line{"route": services, "outcome": "unauthorized", "status": 401.0}},
-		{servicesURL, as("nobody-knows"), line{"route": services, "outcome": "unauthorized", "status": 401.0}},
-		{servicesURL + "&access_token=of-alice", nil, line{"route": services, "outcome": "bad_request", "status": 400.0}},
+		{servicesURL, nil, line{"cluster": "a", "route": services, "outcome": "unauthorized", "status": 401.0}},
+		{servicesURL, as("nobody-knows"), line{"cluster": "a", "route": services, "outcome": "unauthorized", "status": 401.0}},
+		{servicesURL + "&access_token=of-alice", nil, line{"cluster": "a", "route": services, "outcome": "bad_request", "status": 400.0}},
 		{"/nothing?token=of-alice", nil, line{"outcome": "bad_request", "status": 400.0}},
+		{"/api/v2/clusters/prod-1", nil, line{"cluster": "prod-1", "route": "/api/v2/clusters/{id}", "outcome": "unauthorized", "status": 401.0}},
+		{"/api/v2/observe/traces?cluster_id=No+Cluster", nil, line{"route": traces, "outcome": "unauthorized", "status": 401.0}},
 		{servicesURL, as("bob"), line{
 			"caller": "bob", "cluster": "a", "route": services, "outcome": "cluster_hidden", "status": 404.0,
 		}},
-		{tracesURL + "a", as("vera"), line{"caller": "vera", "role": "viewer", "route": traces, "outcome": "forbidden", "status": 403.0}},
+		{tracesURL + "a", as("vera"), line{"caller": "vera", "role": "viewer", "cluster": "a", "route": traces, "outcome": "forbidden", "status": 403.0}},
 		{servicesURL + "&time_range=1h", as("vera"), line{
 			"caller": "vera", "role": "viewer", "cluster": "a", "route": services, "outcome": "forbidden", "status": 403.0,
 		}},
