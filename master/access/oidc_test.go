@@ -420,9 +420,15 @@ func TestUnknownKeysDoNotBecomeQuestions(t *testing.T) {
 	if n := i.asked.Load(); n != 1 {
 		t.Errorf("40 unknown keys became %d questions", n)
 	}
+	now.advance(access.DefaultRefetch)
+	if _, err := o.Authenticate(t.Context(), newSigner(t, "k", jose.ES256).sign(t, i.claims(nil))); !fault.Is(err, fault.Unauthorized) {
+		t.Errorf("%v", err)
+	}
+	if n := i.asked.Load(); n != 1 {
+		t.Errorf("a bad signature in the name of a known key became a question: %d", n)
+	}
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	now.advance(access.DefaultRefetch)
 	made := *k
 	made.id = "y"
 	if _, err := o.Authenticate(gone, made.sign(t, i.claims(nil))); !errors.Is(err, context.Canceled) && !fault.Is(err, fault.Unauthorized) {
