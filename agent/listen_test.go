@@ -6,6 +6,8 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -53,6 +55,14 @@ func TestListenersAnswerBeforeTheIDIsKnown(t *testing.T) {
 	answer <- string(cluster)
 	for _, url := range urls {
 		checkMetrics(t, url+"/metrics", "atlhyper_agent_slots 16")
+	}
+	// Each has as many values as the agent's own code has names for, but for le and the
+	// builds and cluster, of which there is one.
+	bounded := []string{"version", "goversion", "revision", "cluster", "section", "outcome", "how", "kind", "pool", "state", "le", "quantile"}
+	for _, label := range regexp.MustCompile(`[{,]([a-zA-Z_]+)="`).FindAllSubmatch(scrape(t, urls[1]+"/metrics"), -1) {
+		if !slices.Contains(bounded, string(label[1])) {
+			t.Errorf("nothing says that the label %s is bounded", label[1])
+		}
 	}
 	cancel()
 	if err := <-ended; err != nil {
