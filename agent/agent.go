@@ -160,7 +160,10 @@ func (a *Agent) work(ctx context.Context) (err error) {
 	endElection := outliving(ctx, a.election.Run)
 
 	group, gctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return a.lead(gctx) })
+	group.Go(func() error {
+		a.awaitNames(gctx)
+		return a.lead(gctx)
+	})
 	followed := a.follow(gctx) // masters and other agents do not wait for its end
 	group.Go(func() error {
 		// Nothing is claimed before the first beat: should this process die, others
@@ -170,6 +173,7 @@ func (a *Agent) work(ctx context.Context) (err error) {
 		case <-gctx.Done():
 			return nil
 		}
+		a.awaitNames(gctx)
 		err := a.bus.Run(gctx)
 		if gctx.Err() == nil {
 			return fmt.Errorf("agent: the bus ended on its own: %w", err)

@@ -12,6 +12,7 @@ import (
 	"github.com/atlhyper/observe/agent/kube"
 	"github.com/atlhyper/observe/redis/conn"
 	"github.com/atlhyper/observe/redis/key"
+	"github.com/atlhyper/observe/shared/fault"
 	"github.com/atlhyper/observe/shared/model"
 )
 
@@ -28,7 +29,8 @@ type Kubernetes interface {
 	Changed() <-chan struct{}
 	// ID asks for what tells the cluster from all others.
 	ID(ctx context.Context) (string, error)
-	// NodeNames returns the names of nodes by what telemetry may call them.
+	// NodeNames returns the names of nodes by what telemetry may call them. The error is
+	// not_ready before they were read for the first time.
 	NodeNames() (map[string]string, error)
 }
 
@@ -59,6 +61,36 @@ func (a *Agent) follow(ctx context.Context) (ended <-chan struct{}) {
 		}
 	}()
 	return done
+}
+
+// Bounds of the wait for the names of nodes.
+const (
+	namesTimeout = 5 * time.Second
+	namesPause   = 20 * time.Millisecond
+)
+
+// awaitNames waits until Kubernetes has said how its nodes are called, or why it does
+// not say. Before that, a collection would call them what their telemetry does, and a
+// command that names one would find none. It waits no longer than namesTimeout: an API
+// server that does not answer keeps no dashboard away.
+func (a *Agent) awaitNames(ctx context.Context) {
+	if a.cfg.Kubernetes == nil {
+		return
+	}
+	ctx, stop := context.WithTimeout(ctx, namesTimeout)
+	defer stop()
+	ticker := time.NewTicker(namesPause)
+	defer ticker.Stop()
+	for {
+		if _, err := a.cfg.Kubernetes.NodeNames(); !fault.Is(err, fault.NotReady) {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
 }
 
 // askTimeout bounds one question for the cluster's id.

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -35,6 +36,7 @@ type kubernetes struct {
 	id      func() (string, error)
 	end     chan struct{} // closed when Run may return; nil: at once
 	ended   bool          // Run has returned
+	names   func() error  // of NodeNames; nil: none
 
 	mu       sync.Mutex
 	sections map[model.Section]kube.Section
@@ -88,17 +90,28 @@ func (k *kubernetes) Section(name model.Section) (kube.Section, error) {
 	return s, nil
 }
 
-func (k *kubernetes) ID(context.Context) (string, error)    { return k.id() }
-func (k *kubernetes) NodeNames() (map[string]string, error) { return nil, nil }
+func (k *kubernetes) ID(context.Context) (string, error) { return k.id() }
+
+func (k *kubernetes) NodeNames() (map[string]string, error) {
+	if k.names == nil {
+		return nil, nil
+	}
+	return nil, k.names()
+}
 
 // telemetry is a source with one section, which counts its collections.
-type telemetry struct{}
+type telemetry struct {
+	begins func() // when one begins; nil: nobody asks
+}
 
-func (telemetry) Collector(cfg agent.Config, p collect.Publisher) (agent.Collector, error) {
+func (s telemetry) Collector(cfg agent.Config, p collect.Publisher) (agent.Collector, error) {
 	n := 0
 	return collect.New(collect.Config[int]{
 		Sections: []collect.Section[int]{{Name: model.SectionMetricsSummary, Collect: func(_ context.Context, n int) (any, error) { return n, nil }}},
 		Begin: func(context.Context, time.Time) int {
+			if s.begins != nil {
+				s.begins()
+			}
 			n++
 			return n
 		},
@@ -153,6 +166,30 @@ func (r *running) metric(t *testing.T, name string) int {
 		t.Fatal(err)
 	}
 	return int(n)
+}
+
+// Nothing is collected before the nodes' names are known: they would be called otherwise
+// for an interval.
+func TestNodesHaveTheirNamesFromTheFirstCollection(t *testing.T) {
+	const unread = 3 // as often as this they were not read yet
+	var asked, early atomic.Int64
+	k := newKubernetes(model.SectionKubePods)
+	k.names = func() error {
+		if asked.Add(1) <= unread {
+			return fault.New(fault.NotReady, "nodes have not been read yet")
+		}
+		return nil
+	}
+	begins := func() {
+		if asked.Load() <= unread {
+			early.Add(1)
+		}
+	}
+	r := run(t, func(c *agent.Config) { c.Kubernetes, c.Source = k, telemetry{begins} })
+	redistest.Eventually(t, "a collection is published", func() bool { return r.text(t, model.SectionMetricsSummary) == "2" })
+	if n := early.Load(); n > 0 {
+		t.Errorf("%d collections began before the names were known", n)
+	}
 }
 
 // What Kubernetes shows is in the snapshot while ClickHouse is away: each section by

@@ -60,8 +60,8 @@ func questions(from, to time.Time) []*question {
 	body := fmt.Sprintf(`{"cluster_id":%q,"start_time":%q,"end_time":%q,"limit":20,"timeout":%q}`,
 		cluster, from.Format(time.RFC3339), to.Format(time.RFC3339), deadline)
 	return []*question{
-		// An agent that starts calls nodes what their telemetry does until it has heard of
-		// those of Kubernetes, which may be after its first collection.
+		// An agent that starts may call nodes what their telemetry does until it has heard
+		// of those of Kubernetes; those of releases up to 1235beb do not wait for it.
 		{name: "nodes' metrics", path: "observe/metrics/nodes", by: "nodeName", renamed: true},
 		{name: "services", path: "observe/traces/services", by: "name"},
 		{name: "ingress", path: "observe/slo/ingress", by: "serviceKey"},
