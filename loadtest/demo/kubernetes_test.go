@@ -20,6 +20,16 @@ import (
 // read asks for JSON.
 func read[T any](t *testing.T, url string) T {
 	t.Helper()
+	out, there := find[T](t, url)
+	if !there {
+		t.Fatalf("%s: not found", url)
+	}
+	return out
+}
+
+// find is read of what may not be there yet.
+func find[T any](t *testing.T, url string) (out T, there bool) {
+	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -29,11 +39,13 @@ func read[T any](t *testing.T, url string) T {
 		t.Fatal(err)
 	}
 	defer res.Body.Close()
-	var out T
+	if res.StatusCode == http.StatusNotFound {
+		return out, false
+	}
 	if err := json.NewDecoder(res.Body).Decode(&out); err != nil || res.StatusCode != http.StatusOK {
 		t.Fatalf("%s: %s: %v", url, res.Status, err)
 	}
-	return out
+	return out, true
 }
 
 type named struct {
@@ -72,7 +84,11 @@ func (d *running) checkKubernetes(t *testing.T) {
 				for _, n := range api.Items {
 					want = append(want, n.Metadata.Namespace+"/"+n.Metadata.Name)
 				}
-				for _, n := range read[struct{ Data []named }](t, d.url("/"+list+"?limit=1000&cluster_id="+cluster)).Data {
+				shown, there := find[struct{ Data []named }](t, d.url("/"+list+"?limit=1000&cluster_id="+cluster))
+				if !there {
+					return false // the agent has not read it yet
+				}
+				for _, n := range shown.Data {
 					got = append(got, n.String())
 				}
 				slices.Sort(want)
@@ -80,9 +96,10 @@ func (d *running) checkKubernetes(t *testing.T) {
 				return len(want) > 0 && slices.Equal(want, got)
 			})
 		}
-		if sets := read[struct{ Data []named }](t, d.url("/replicasets?cluster_id="+cluster)).Data; len(sets) == 0 {
-			t.Errorf("%s has no replica sets", cluster)
-		}
+		d.until(t, cluster+" has replica sets", func() bool {
+			sets, _ := find[struct{ Data []named }](t, d.url("/replicasets?cluster_id="+cluster))
+			return len(sets.Data) > 0
+		})
 		d.until(t, "telemetry's nodes have names", func() bool {
 			names := map[string]bool{}
 			for _, n := range read[struct{ Data []struct{ NodeName string } }](t, d.url("/observe/metrics/nodes?cluster_id="+cluster)).Data {
