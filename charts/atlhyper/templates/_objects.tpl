@@ -61,4 +61,10 @@ spec:
     - port: metrics
       path: /metrics
       interval: {{ $monitor.interval }}
+      {{- with $monitor.scrapeTimeout }}
+      scrapeTimeout: {{ . }}
+      {{- end }}
+      {{- if $monitor.honorLabels }}
+      honorLabels: true
+      {{- end }}
 {{- end -}}

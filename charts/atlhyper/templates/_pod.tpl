@@ -193,7 +193,10 @@ imagePullSecrets: {{- toYaml . | nindent 2 }}
 {{- define "atlhyper.egress" -}}
 {{- $top := index . 0 -}}
 {{- $policy := (index . 1).networkPolicy -}}
-{{- $ports := $policy.egressPorts -}}
+{{- $ports := list -}}
+{{- range $policy.egressPorts -}}
+{{- $ports = append $ports (int .) -}}
+{{- end -}}
 {{- range regexFindAll ":[0-9]+([,/?]|$)" $top.Values.redis.url -1 -}}
 {{- $ports = append $ports (regexFind "[0-9]+" . | int) -}}
 {{- end -}}
