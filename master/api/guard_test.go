@@ -222,19 +222,20 @@ func TestGuessersAreLimited(t *testing.T) {
 		want                           int
 	}{
 		{"the next guess", "10.0.0.1:1", "192.0.2.1", "guess-10", 429},
-		{"whatever it presents", "10.0.0.1:1", "192.0.2.1", "of-alice", 429},
+		{"one that is valid, from the same address", "10.0.0.1:1", "192.0.2.1", "of-alice", 200},
 		{"through another proxy", "10.0.0.2:1", "127.0.0.1, 192.0.2.1", "guess-11", 429},
 		{"claiming to be another", "10.0.0.1:1", "192.0.2.9, 192.0.2.1", "guess-12", 429},
 		{"another behind the same proxy", "10.0.0.1:1", "192.0.2.2", "of-alice", 200},
 		{"another that claims to be the guesser", "192.0.2.3:1", "192.0.2.1", "of-alice", 200},
 		{"the proxy itself", "10.0.0.1:1", "", "of-alice", 200},
+		{"a guess of another", "10.0.0.1:1", "192.0.2.2", "guess-13", 401},
 	} {
 		if got := askFrom(t, a, c.remote, c.forwarded, c.token); got != c.want {
 			t.Errorf("%s: %d, want %d", c.name, got, c.want)
 		}
 	}
 	clock.forward(6 * time.Second)
-	if got := askFrom(t, a, "10.0.0.1:1", "192.0.2.1", "of-alice"); got != 200 {
+	if got := askFrom(t, a, "10.0.0.1:1", "192.0.2.1", "guess-14"); got != 401 {
 		t.Errorf("when a try is allowed again: %d", got)
 	}
 }

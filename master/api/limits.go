@@ -23,7 +23,7 @@ type Limits struct {
 	// Clusters bound the detail requests for one cluster, of all callers together: also
 	// those that share the reply to an equal one.
 	Clusters *limit.Buckets[key.Cluster]
-	// Failures bound the credentials that an address may try.
+	// Failures bound the credentials that are not valid which an address may try.
 	Failures *limit.Failures
 }
 
@@ -35,7 +35,7 @@ func (l *limited) rows() []metric.Row {
 	for by, counter := range map[string]*atomic.Int64{"caller": &l.caller, "cluster": &l.cluster, "address": &l.address} {
 		rows = append(rows, metric.Row{
 			Name: "http_rate_limited_total", Label: "by", Value: by, Counter: counter,
-			Help: "Requests refused by a rate limit: of the caller, of the cluster that they are about, or of the address from which credentials are tried.",
+			Help: "Requests refused by a rate limit: of the caller, of the cluster that they are about, or of the address from which credentials come that are not valid.",
 		})
 	}
 	return rows
@@ -82,19 +82,22 @@ func (a *API) chargeDetail(x *exchange, r *http.Request, cluster key.Cluster) er
 	return nil
 }
 
-// verify is Authenticate for those who have not tried too many credentials. Errors are
-// those of access.Authenticator, and rate_limited.
+// verify is Authenticate, whose refusals are limited by address. What is valid counts
+// whatever else came from there: tokens cannot be guessed, and those behind one address
+// must not be locked out by one of them. Errors are those of access.Authenticator, and
+// rate_limited.
 func (a *API) verify(r *http.Request, token string) (*access.Caller, error) {
+	caller, err := a.cfg.Access.Authenticate(r.Context(), token)
+	if !fault.Is(err, fault.Unauthorized) {
+		return caller, err
+	}
 	from := a.cfg.Proxies.Addr(r)
 	if wait := a.cfg.Limits.Failures.Wait(from); wait > 0 {
 		a.limited.address.Add(1)
 		return nil, tooMany(wait, "too many credentials that are not valid came from your address")
 	}
-	caller, err := a.cfg.Access.Authenticate(r.Context(), token)
-	if fault.Is(err, fault.Unauthorized) {
-		a.cfg.Limits.Failures.Refused(from, token)
-	}
-	return caller, err
+	a.cfg.Limits.Failures.Refused(from, token)
+	return nil, err
 }
 
 func tooMany(wait time.Duration, why string) error {

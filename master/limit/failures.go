@@ -36,7 +36,7 @@ func NewFailures(cfg Config) (*Failures, error) {
 	return &Failures{buckets: buckets, seed: maphash.MakeSeed(), tried: newLRU[tried, struct{}](buckets.cfg.MaxKeys)}, nil
 }
 
-// Wait returns how long the address must not try any credential, 0 when it may. Zero
+// Wait returns how long the address must try no other credential, 0 when it may. Zero
 // addresses, which nobody could name, share one bucket.
 func (f *Failures) Wait(from netip.Addr) time.Duration {
 	if f == nil {
