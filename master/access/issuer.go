@@ -19,6 +19,7 @@ import (
 
 	"github.com/atlhyper/observe/redis/metric"
 	"github.com/atlhyper/observe/shared/fault"
+	"github.com/atlhyper/observe/shared/readfile"
 )
 
 const (
@@ -227,7 +228,7 @@ func issuerClient(caFile string) (*http.Client, error) {
 		ForceAttemptHTTP2:   true,
 	}
 	if caFile != "" {
-		pem, err := readFile(caFile, maxCA)
+		pem, err := readfile.Regular(caFile, maxCA)
 		if err != nil {
 			return nil, fmt.Errorf("oidc CA file: %w", err)
 		}

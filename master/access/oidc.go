@@ -15,6 +15,7 @@ import (
 
 	"github.com/atlhyper/observe/shared/fault"
 	"github.com/atlhyper/observe/shared/httpserver"
+	"github.com/atlhyper/observe/shared/readfile"
 )
 
 // Defaults and bounds of OIDCConfig.
@@ -127,7 +128,7 @@ func NewOIDC(cfg OIDCConfig) (*OIDC, error) {
 		return nil, errors.New("access: Logger is required")
 	}
 	cfg = cfg.withDefaults()
-	data, err := readFile(cfg.File, maxClaimsFile)
+	data, err := readfile.Regular(cfg.File, maxClaimsFile)
 	if err != nil {
 		return nil, fmt.Errorf("oidc config: %w", err)
 	}

@@ -1,21 +1,19 @@
 package access
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"os"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/atlhyper/observe/redis/metric"
+	"github.com/atlhyper/observe/shared/readfile"
 )
 
 // DefaultReload is how often a file of tokens is looked at.
@@ -58,7 +56,7 @@ func NewTokens(cfg TokensConfig) (*Tokens, error) {
 		cfg.Now = time.Now
 	}
 	t := &Tokens{cfg: cfg}
-	data, err := readFile(cfg.File, MaxTokensFile)
+	data, err := readfile.Regular(cfg.File, MaxTokensFile)
 	if err != nil {
 		return nil, err
 	}
@@ -135,7 +133,7 @@ func (t *Tokens) reload(ctx context.Context) {
 
 // read returns what the file holds; nil when that is what is known.
 func (t *Tokens) read() (*TokenSet, error) {
-	data, err := readFile(t.cfg.File, MaxTokensFile)
+	data, err := readfile.Regular(t.cfg.File, MaxTokensFile)
 	if err != nil {
 		return nil, err
 	}
@@ -149,21 +147,4 @@ func (t *Tokens) read() (*TokenSet, error) {
 	}
 	t.seen = sum
 	return set, nil
-}
-
-// readFile reads a file of at most so many bytes.
-func readFile(name string, most int64) (data []byte, err error) {
-	file, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	var text bytes.Buffer
-	switch n, err := io.Copy(&text, io.LimitReader(file, most+1)); {
-	case err != nil:
-		return nil, err
-	case n > most:
-		return nil, fmt.Errorf("%s: is larger than %d bytes", name, most)
-	}
-	return text.Bytes(), nil
 }

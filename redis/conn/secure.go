@@ -7,8 +7,8 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
-	"os"
+
+	"github.com/atlhyper/observe/shared/readfile"
 )
 
 // Auth is who the process is to Redis, as far as the URL does not say it.
@@ -52,24 +52,8 @@ const (
 	maxPEM      = 4 << 20
 )
 
-// readFile reads a file of at most limit bytes; errors name it.
-func readFile(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err := errors.Join(err, f.Close()); err != nil {
-		return nil, err
-	}
-	if int64(len(data)) > limit {
-		return nil, fmt.Errorf("%s: has more than %d bytes", path, limit)
-	}
-	return data, nil
-}
-
 func readPassword(path string) (string, error) {
-	data, err := readFile(path, maxPassword)
+	data, err := readfile.Regular(path, maxPassword)
 	if err != nil {
 		return "", fmt.Errorf("redis: password file: %w", err)
 	}
@@ -147,7 +131,7 @@ func (c Config) tlsConfig(a address) (*tls.Config, error) {
 	}
 	out := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: c.TLS.ServerName}
 	if c.TLS.CAFile != "" {
-		pem, err := readFile(c.TLS.CAFile, maxPEM)
+		pem, err := readfile.Regular(c.TLS.CAFile, maxPEM)
 		if err != nil {
 			return nil, fmt.Errorf("redis: CA file: %w", err)
 		}
@@ -161,7 +145,15 @@ func (c Config) tlsConfig(a address) (*tls.Config, error) {
 	}
 	if c.TLS.CertFile != "" {
 		load := func() (*tls.Certificate, error) {
-			pair, err := tls.LoadX509KeyPair(c.TLS.CertFile, c.TLS.KeyFile)
+			cert, err := readfile.Regular(c.TLS.CertFile, maxPEM)
+			if err != nil {
+				return nil, fmt.Errorf("redis: client certificate: %w", err)
+			}
+			key, err := readfile.Regular(c.TLS.KeyFile, maxPEM)
+			if err != nil {
+				return nil, fmt.Errorf("redis: key of the client certificate: %w", err)
+			}
+			pair, err := tls.X509KeyPair(cert, key)
 			if err != nil {
 				return nil, fmt.Errorf("redis: client certificate: %w", err)
 			}

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -128,6 +129,10 @@ func TestAuthAndTLSAreChecked(t *testing.T) {
 	empty := write(t, filepath.Join(dir, "empty"), "\n")
 	long := write(t, filepath.Join(dir, "long"), strings.Repeat("x", 5000))
 	nowhere := filepath.Join(dir, "nowhere")
+	pipe := filepath.Join(dir, "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for name, c := range map[string]struct {
 		cfg  conn.Config
 		want string
@@ -138,7 +143,10 @@ func TestAuthAndTLSAreChecked(t *testing.T) {
 		"no password":       {conn.Config{URL: "redis://h", Auth: conn.Auth{Username: "u"}}, "no password"},
 		"missing file":      {conn.Config{URL: "redis://h", Auth: conn.Auth{PasswordFile: nowhere}}, "nowhere"},
 		"empty file":        {conn.Config{URL: "redis://h", Auth: conn.Auth{PasswordFile: empty}}, "is empty"},
-		"long file":         {conn.Config{URL: "redis://h", Auth: conn.Auth{PasswordFile: long}}, "more than 4096"},
+		"long file":         {conn.Config{URL: "redis://h", Auth: conn.Auth{PasswordFile: long}}, "larger than 4096"},
+		"pipe":              {conn.Config{URL: "redis://h", Auth: conn.Auth{PasswordFile: pipe}}, "not a regular file"},
+		"pipe as CA":        {conn.Config{URL: "rediss://h", TLS: conn.TLS{CAFile: pipe}}, "not a regular file"},
+		"pipe as key":       {conn.Config{URL: "rediss://h", TLS: conn.TLS{CertFile: certs.ClientCertFile, KeyFile: pipe}}, "key of the client certificate"},
 		"no Sentinels":      {conn.Config{URL: "redis://h", Auth: conn.Auth{SentinelPassword: "hunter2"}}, "redis-sentinel"},
 		"two for Sentinels": {conn.Config{URL: "redis-sentinel://h/p", Auth: conn.Auth{SentinelPassword: "hunter2", SentinelPasswordFile: secret}}, "twice"},
 		"Sentinels' file":   {conn.Config{URL: "redis-sentinel://h/p", Auth: conn.Auth{SentinelPasswordFile: nowhere}}, "nowhere"},
