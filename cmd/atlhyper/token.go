@@ -1,16 +1,13 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/atlhyper/observe/master/access"
 	"github.com/atlhyper/observe/master/api"
+	"github.com/atlhyper/observe/shared/readfile"
 )
 
 // tokenCmd is about the file of a master's --tokens-file.
@@ -80,41 +77,13 @@ func show(s streams, entry access.TokenEntry) error {
 	return err
 }
 
-// addTo adds the entry to the file, all of it or nothing: masters read it meanwhile.
-func addTo(name string, entry access.TokenEntry) (err error) {
-	mode := fs.FileMode(0o640)
-	if info, err := os.Stat(name); err == nil {
-		mode = info.Mode().Perm()
-	}
-	data, err := os.ReadFile(name)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	added, err := access.AddToken(data, entry)
-	if err != nil {
-		return fmt.Errorf("%s: %w", name, err)
-	}
-	file, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*")
-	if err != nil {
-		return err
-	}
-	_, errWrite := file.Write(added)
-	if err := errors.Join(errWrite, file.Chmod(mode), file.Sync(), file.Close()); err != nil {
-		return errors.Join(err, os.Remove(file.Name()))
-	}
-	if err := os.Rename(file.Name(), name); err != nil {
-		return errors.Join(err, os.Remove(file.Name()))
-	}
-	return nil
-}
-
 type tokenCheckCmd struct {
 	File string `arg:"" help:"The file of tokens." type:"path"`
 }
 
 // Run prints a line for each token.
 func (c *tokenCheckCmd) Run(s streams) error {
-	data, err := os.ReadFile(c.File)
+	data, err := readfile.Regular(c.File, access.MaxTokensFile)
 	if err != nil {
 		return fmt.Errorf("token: %w", err)
 	}
