@@ -36,6 +36,10 @@ func TestMetrics(t *testing.T) {
 	for _, want := range []string{
 		`atlhyper_http_requests_total{code="cluster_unknown",route="/api/v2/observe/metrics/nodes/{name}",status="404"} 2`,
 		`atlhyper_http_requests_total{code="",route="/api/v2/clusters",status="200"} 1`,
+		// rate() sees the first failure only where there was a 0 before.
+		`atlhyper_http_requests_total{code="internal",route="/api/v2/clusters",status="500"} 0`,
+		`atlhyper_http_requests_total{code="store_unavailable",route="/api/v2/observe/traces/{id}",status="503"} 0`,
+		`atlhyper_http_requests_total{code="unavailable",route="/api/v2/session",status="503"} 0`,
 		`atlhyper_master_requests_not_pushed_total{reason="offline"} 2`,
 		`atlhyper_master_requests_waiting 0`,
 		`go_goroutines `,
@@ -43,6 +47,9 @@ func TestMetrics(t *testing.T) {
 		if !strings.Contains(string(answer.body), "\n"+want) {
 			t.Errorf("no line %s", want)
 		}
+	}
+	if strings.Contains(string(answer.body), `code="internal",route="/healthz"`) {
+		t.Error("the budget is of the API, not of probes")
 	}
 	if strings.Contains(string(answer.body), "/no/such") || strings.Contains(string(answer.body), "n1") {
 		t.Error("what is asked for makes new series")

@@ -30,7 +30,7 @@ import (
 
 // TestExported: what alerts, dashboard and runbook ask for, by name and by label, is what
 // a real master and a real agent export, on a real Redis. The agent's ClickHouse is not
-// there, so that its sections fail, and in the end Redis is not, so that requests do.
+// there, so that its sections fail.
 func TestExported(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Start(t)
@@ -60,16 +60,8 @@ func TestExported(t *testing.T) {
 			t.Log("not exported:\n" + strings.Join(left, "\n"))
 		}
 	}()
-	redistest.Eventually(t, "all is exported but failures of the API itself", func() bool {
+	redistest.Eventually(t, "all is exported, also failures that did not happen yet", func() bool {
 		left = look("/api/v2/clusters", "/api/v2/observe/overview"+cluster, "/api/v2/observe/metrics/nodes/n1"+cluster, "/no/such")
-		return !slices.ContainsFunc(left, func(s string) bool { return !strings.Contains(s, "store_unavailable") })
-	})
-	if len(left) == 0 {
-		t.Error("requests failed with store_unavailable before Redis was away")
-	}
-	redis.Stop()
-	redistest.Eventually(t, "failures of the API are exported", func() bool {
-		left = look("/api/v2/observe/traces" + cluster)
 		return len(left) == 0
 	})
 }

@@ -3,11 +3,13 @@ package api
 import (
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/atlhyper/observe/redis/metric"
+	"github.com/atlhyper/observe/shared/fault"
 )
 
 // metrics counts requests by route: the pattern, not the path, so that there are as
@@ -41,7 +43,19 @@ type routeMetrics struct {
 	ok, unchanged prometheus.Counter // 200 and 304
 }
 
+// budgetFailures are the codes that the API's error budget counts (ADR 29).
+func budgetFailures() []fault.Code {
+	return []fault.Code{fault.Internal, fault.StoreUnavailable, fault.Unavailable}
+}
+
 func (m *metrics) of(route string) routeMetrics {
+	if strings.HasPrefix(route, Prefix) {
+		// Prometheus's rate() does not see the first value of a series that begins with
+		// it: each replica's first failures would be missing from the budget.
+		for _, code := range budgetFailures() {
+			m.requests.WithLabelValues(route, strconv.Itoa(status(code)), string(code))
+		}
+	}
 	return routeMetrics{
 		route:     route,
 		all:       m,
