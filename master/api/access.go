@@ -67,10 +67,10 @@ func (e *endpoint) admit(x *exchange, r *http.Request) error {
 		return err
 	}
 	x.caller = caller
-	if err := e.rule.check(caller); err != nil {
+	if err := e.api.charge(x, r, e.rule.cost.tokens()); err != nil { // also for what is forbidden
 		return err
 	}
-	return e.api.charge(x, r, e.rule.cost.tokens())
+	return e.rule.check(caller)
 }
 
 // authenticate returns who calls; errors are those of verify.

@@ -37,25 +37,26 @@ const (
 	outcomeHidden = "cluster_hidden" // told that there is no such cluster, which it may not see
 )
 
-// outcome is what an audit line says of the end; "" when there is nothing to audit: what
-// is read of a snapshot, and what is wrong without being refused.
-func (x *exchange) outcome() string {
+// outcome is what an audit line says of the end, and whether that was a refusal; "" when
+// there is nothing to audit: what is read of a snapshot, and what is wrong without being
+// refused.
+func (x *exchange) outcome() (outcome string, refused bool) {
 	var n noted
 	if x.noted != nil {
 		n = *x.noted
 	}
-	refused := n.refused || x.hidden || n.code == fault.Unauthorized || n.code == fault.Forbidden || n.code == fault.RateLimited
+	refused = n.refused || x.hidden || n.code == fault.Unauthorized || n.code == fault.Forbidden || n.code == fault.RateLimited
 	switch isDetail := n.detail != nil || x.endpoint.rule.cost == costDetail; {
 	case !refused && !isDetail:
-		return ""
+		return "", refused
 	case x.hidden:
-		return outcomeHidden
+		return outcomeHidden, refused
 	case n.code != "":
-		return string(n.code)
+		return string(n.code), refused
 	case x.status == 0:
-		return outcomeGone
+		return outcomeGone, refused
 	default:
-		return outcomeOK
+		return outcomeOK, refused
 	}
 }
 
@@ -80,7 +81,7 @@ func (a *API) audit(x *exchange, r *http.Request, took time.Duration) {
 	if a.cfg.Audit == nil {
 		return
 	}
-	outcome := x.outcome()
+	outcome, refused := x.outcome()
 	if outcome == "" {
 		return
 	}
@@ -98,6 +99,7 @@ func (a *API) audit(x *exchange, r *http.Request, took time.Duration) {
 		Route:     x.endpoint.metrics.route,
 		Detail:    x.note().detail,
 		Outcome:   outcome,
+		Refused:   refused,
 		Status:    x.status,
 		Bytes:     x.bytes,
 		Took:      took,

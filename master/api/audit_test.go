@@ -25,7 +25,7 @@ import (
 func audited(t *testing.T, b *backend, change func(*api.Config)) (a *api.API, lines func() []map[string]any) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "audit.log")
-	log, err := audit.Open(audit.Config{To: path, Logger: slog.New(slog.DiscardHandler)})
+	log, err := audit.Open(audit.Config{To: path, Now: (&handClock{}).now, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,5 +202,32 @@ func TestAuditHoldsNoSecret(t *testing.T) {
 		if strings.Contains(string(text), "hunter2") {
 			t.Errorf("a secret in %s", text)
 		}
+	}
+}
+
+// Whoever floods a replica with what it refuses does not fill its disk: neither without
+// credentials, nor with those that give too little or came too often.
+func TestRefusalsDoNotFloodTheAudit(t *testing.T) {
+	t.Parallel()
+	a, lines := audited(t, detailed(t), func(c *api.Config) { c.Limits = limits(t, &handClock{}, 1, 0) })
+	for _, flood := range []struct {
+		name, url string
+		header    http.Header
+	}{
+		{"a stranger", servicesURL, nil},
+		{"the same one on a route that is none", "/nothing?token=x", nil},
+		{"a caller who may not", tracesURL + "a", as("vera")},
+		{"a caller who asks too often", servicesURL, as("alice")},
+	} {
+		for range 200 {
+			do(t, a, http.MethodGet, flood.url, flood.header)
+		}
+	}
+	byCaller := make(map[any]int)
+	for _, line := range lines() {
+		byCaller[line["caller"]]++
+	}
+	if diff := cmp.Diff(map[any]int{nil: 20, "vera": 20, "alice": 20}, byCaller); diff != "" {
+		t.Errorf("lines by caller: -want +got\n%s", diff)
 	}
 }

@@ -187,7 +187,17 @@ func TestOnlyWhatRunsCountsForACluster(t *testing.T) {
 	expect(t, a, tracesURL+"prod", as("alice"), 200, 0)
 }
 
-// ask is do from an address.
+// Who asks all the time for what is forbidden costs this replica as much as who may.
+func TestWhatIsForbiddenCountsForItsCaller(t *testing.T) {
+	t.Parallel()
+	a := guarded(t, detailed(t), func(c *api.Config) { c.Limits = limits(t, &handClock{}, 1, 0) })
+	for range 2 {
+		expect(t, a, tracesURL+"a", as("vera"), 403, 0)
+	}
+	expect(t, a, tracesURL+"a", as("vera"), 429, 10)
+}
+
+// askFrom is do from an address.
 func askFrom(t *testing.T, a http.Handler, remote, forwarded, token string) int {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, servicesURL, http.NoBody)
@@ -266,5 +276,22 @@ func TestLimitsWithoutCredentials(t *testing.T) {
 	}
 	if got := askFrom(t, a, "192.0.2.2:1", "", "x"); got != 200 {
 		t.Errorf("another address: %d", got)
+	}
+}
+
+// Who has one address of an IPv6 network has all of it.
+func TestAddressesOfOneNetworkAreOneCaller(t *testing.T) {
+	t.Parallel()
+	a := guarded(t, detailed(t), func(c *api.Config) { c.Access, c.Limits = nil, limits(t, &handClock{}, 1, 0) })
+	for i := range 20 {
+		if got := askFrom(t, a, "[2001:db8:0:1::"+strconv.Itoa(i+1)+"]:1", "", "x"); got != 200 {
+			t.Fatal(got)
+		}
+	}
+	if got := askFrom(t, a, "[2001:db8:0:1:ffff::]:1", "", "x"); got != 429 {
+		t.Errorf("another address of the same /64: %d", got)
+	}
+	if got := askFrom(t, a, "[2001:db8:0:2::1]:1", "", "x"); got != 200 {
+		t.Errorf("another /64: %d", got)
 	}
 }

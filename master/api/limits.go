@@ -18,7 +18,7 @@ const DetailTokens = 10
 
 // Limits say how often somebody may ask of this replica. What is nil is not limited.
 type Limits struct {
-	// Callers are by name, or by address where callers are not told apart.
+	// Callers are by name, or by address (IPv6 by /64) where callers are not told apart.
 	Callers *limit.Buckets[string]
 	// Clusters bound the detail requests for one cluster, of all callers together: also
 	// those that share the reply to an equal one.
@@ -59,7 +59,7 @@ func (a *API) charge(x *exchange, r *http.Request, tokens int) error {
 	}
 	name := x.caller.Name
 	if a.anyone != nil {
-		name = a.cfg.Proxies.Addr(r).String()
+		name = limit.Network(a.cfg.Proxies.Addr(r)).String()
 	}
 	if wait := a.cfg.Limits.Callers.Take(name, tokens); wait > 0 {
 		a.limited.caller.Add(1)

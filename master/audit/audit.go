@@ -17,6 +17,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/atlhyper/observe/master/access"
+	"github.com/atlhyper/observe/master/limit"
 	"github.com/atlhyper/observe/redis/metric"
 	"github.com/atlhyper/observe/shared/detail"
 )
@@ -27,6 +29,13 @@ const (
 	Off      = "off"
 )
 
+// Refusals cost who causes them nothing, and must not fill a disk: of each caller, or of
+// each address where it is not known who calls, so many are written.
+const (
+	refusalsPerSecond = 10
+	refusalsAtOnce    = 20
+)
+
 // Config is what a Log needs.
 type Config struct {
 	// To is where the lines go: stderr, off, or the path of a file, which is appended
@@ -34,17 +43,35 @@ type Config struct {
 	To string
 	// Metrics gets how many lines were written, and how many could not be. nil means none.
 	Metrics prometheus.Registerer
+	// Now is the clock by which refusals are limited; nil means time.Now.
+	Now func() time.Time
 	// Logger is told when lines cannot be written, and when they can again. Required.
 	Logger *slog.Logger
 }
 
 // Log writes entries. A nil one writes nothing. It is safe for concurrent use.
 type Log struct {
-	handler         slog.Handler
-	file            io.Closer // nil: standard error stays open
-	logger          *slog.Logger
-	written, failed atomic.Int64
-	failing         atomic.Bool
+	handler    slog.Handler
+	file       io.Closer // nil: standard error stays open
+	logger     *slog.Logger
+	refusals   *limit.Buckets[party]
+	written    atomic.Int64
+	failed     atomic.Int64
+	suppressed atomic.Int64
+	failing    atomic.Bool
+}
+
+// party is who is refused: a caller by name, or an address.
+type party struct {
+	caller string
+	from   netip.Addr
+}
+
+func (e *Entry) party() party {
+	if e.Caller == "" || e.Auth == string(access.ModeNone) { // where all have one name
+		return party{from: limit.Network(e.Remote)}
+	}
+	return party{caller: e.Caller}
 }
 
 // Entry is one request: one that ran on a cluster's agent, or one that was refused.
@@ -61,6 +88,7 @@ type Entry struct {
 	// Detail is what was asked of an agent; nil when it did not come to that.
 	Detail    detail.Request
 	Outcome   string // ok, or why not
+	Refused   bool   // it did not come to what was asked: such lines are limited
 	Status    int    // of HTTP; 0 when the caller hung up before the answer
 	Bytes     int64  // of the answer's body
 	Took      time.Duration
@@ -91,8 +119,13 @@ func Open(cfg Config) (*Log, error) {
 func newLog(cfg Config, to io.Writer, file io.Closer) (*Log, error) {
 	// Its own handler: --log-level says nothing of these lines.
 	l := &Log{handler: slog.NewJSONHandler(to, nil), file: file, logger: cfg.Logger}
-	err := metric.Register(cfg.Metrics, []metric.Row{
+	var err error
+	if l.refusals, err = limit.New[party](limit.Config{Rate: refusalsPerSecond, Burst: refusalsAtOnce, Now: cfg.Now}); err != nil {
+		return nil, fmt.Errorf("audit log: %w", err)
+	}
+	err = metric.Register(cfg.Metrics, []metric.Row{
 		{Name: "audit_lines_total", Help: "Lines written to the audit log.", Counter: &l.written},
+		{Name: "audit_lines_suppressed_total", Help: "Lines about refusals that were left out: their caller, or address, was refused too often.", Counter: &l.suppressed},
 		{Name: "audit_failures_total", Help: "Lines that could not be written to the audit log.", Counter: &l.failed},
 	})
 	if err != nil {
@@ -109,10 +142,14 @@ func (l *Log) Close() error {
 	return l.file.Close()
 }
 
-// Write writes an entry as one line. What cannot be written is counted, and the first
+// Write writes an entry as one line, unless its party is refused too often. What cannot be written is counted, and the first
 // time logged: requests are answered all the same.
 func (l *Log) Write(ctx context.Context, e *Entry) {
 	if l == nil {
+		return
+	}
+	if e.Refused && l.refusals.Take(e.party(), 1) > 0 {
+		l.suppressed.Add(1)
 		return
 	}
 	record := slog.NewRecord(e.Begun, slog.LevelInfo, "audit", 0)

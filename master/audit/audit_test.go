@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -224,4 +225,62 @@ func TestWhatCannotBeWritten(t *testing.T) {
 		}
 	}
 	t.Errorf("the failures are not counted: %v", families)
+}
+
+// Of what is refused so much is written of each party, and the rest is counted. What ran
+// is always written.
+func TestRefusalsAreLimited(t *testing.T) {
+	t.Parallel()
+	var passed atomic.Int64
+	path, registry := filepath.Join(t.TempDir(), "audit.log"), prometheus.NewRegistry()
+	log, err := audit.Open(audit.Config{
+		To: path, Metrics: registry, Now: func() time.Time { return time.Unix(0, passed.Load()) }, Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := log.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	written, suppressed := 0, 0.0
+	write := func(what, caller, auth, remote string, refused bool, want int) {
+		t.Helper()
+		for range 100 {
+			e := entry()
+			e.Caller, e.Auth, e.Remote, e.Refused = caller, auth, netip.MustParseAddr(remote), refused
+			log.Write(t.Context(), e)
+		}
+		now := len(lines(t, path))
+		if now-written != want {
+			t.Errorf("%s: %d lines of 100, want %d", what, now-written, want)
+		}
+		written, suppressed = now, suppressed+float64(100-want)
+	}
+	write("a stranger", "", "tokens", "192.0.2.1", true, 20)
+	write("the same one", "", "tokens", "192.0.2.1", true, 0)
+	write("another", "", "tokens", "192.0.2.2", true, 20)
+	write("a network", "", "tokens", "2001:db8::1", true, 20)
+	write("another address of it", "", "tokens", "2001:db8::2", true, 0)
+	write("a caller from the first address", "alice", "tokens", "192.0.2.1", true, 20)
+	write("the same caller from elsewhere", "alice", "tokens", "192.0.2.3", true, 0)
+	write("what ran", "alice", "tokens", "192.0.2.1", false, 100)
+	write("where all have one name", "anyone", "none", "192.0.2.4", true, 20)
+	write("where all have one name, another address", "anyone", "none", "192.0.2.5", true, 20)
+	passed.Add(int64(time.Second))
+	write("the stranger, a second later", "", "tokens", "192.0.2.1", true, 10)
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		if family.GetName() == "atlhyper_audit_lines_suppressed_total" {
+			if got := family.GetMetric()[0].GetCounter().GetValue(); got != suppressed {
+				t.Errorf("%v are counted, want %v", got, suppressed)
+			}
+			return
+		}
+	}
+	t.Error("what is left out is not counted")
 }

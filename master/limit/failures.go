@@ -42,7 +42,7 @@ func (f *Failures) Wait(from netip.Addr) time.Duration {
 	if f == nil {
 		return 0
 	}
-	return f.buckets.Wait(network(from))
+	return f.buckets.Wait(Network(from))
 }
 
 // Refused notes that a credential from the address was refused.
@@ -50,7 +50,7 @@ func (f *Failures) Refused(from netip.Addr, credential string) {
 	if f == nil {
 		return
 	}
-	from = network(from)
+	from = Network(from)
 	if f.isNew(tried{from, maphash.String(f.seed, credential)}) {
 		f.buckets.Take(from, 1)
 	}
@@ -66,9 +66,9 @@ func (f *Failures) isNew(t tried) bool {
 	return true
 }
 
-// network is what one party has: an IPv4 address, or the /64 of an IPv6 one, all of
+// Network is what one party has: an IPv4 address, or the /64 of an IPv6 one, all of
 // which whoever has one address has (RFC 6177).
-func network(addr netip.Addr) netip.Addr {
+func Network(addr netip.Addr) netip.Addr {
 	addr = addr.Unmap()
 	if !addr.Is6() {
 		return addr
