@@ -52,7 +52,7 @@ func (f *fetcher) run(ctx context.Context) {
 			}
 		}
 		// An error is met again, and logged, by the sweep, which tries again.
-		if err := f.fetch(ctx, batch, false); err != nil && ctx.Err() == nil {
+		if _, err := f.fetch(ctx, batch, false); err != nil && ctx.Err() == nil {
 			f.cfg.Logger.DebugContext(ctx, "replies could not be fetched", "error", err)
 		}
 	}
@@ -76,20 +76,21 @@ return {#raw, raw}
 `
 
 // fetch reads the replies of some asks, where there are any, and deletes those
-// that were read before. Long ones are left to runLarge.
-func (f *fetcher) fetch(ctx context.Context, batch []*ask, sweep bool) error {
+// that were read before. Long ones are left to runLarge. It tells whether there was
+// anything to ask Redis.
+func (f *fetcher) fetch(ctx context.Context, batch []*ask, sweep bool) (asked bool, err error) {
 	batch = slices.DeleteFunc(slices.Clone(batch), func(a *ask) bool { return !a.fetching.CompareAndSwap(false, true) })
 	for _, a := range batch {
 		a.announced.Store(false)
 	}
 	spent := f.takeSpent()
 	if len(batch) == 0 && len(spent) == 0 {
-		return nil
+		return false, nil
 	}
 	release, err := f.reserve(ctx, len(batch)*inlineBytes)
 	if err != nil {
 		f.done(batch...)
-		return err
+		return false, err
 	}
 	defer release()
 	answers := make([]*redis.Cmd, len(batch))
@@ -108,9 +109,9 @@ func (f *fetcher) fetch(ctx context.Context, batch []*ask, sweep bool) error {
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("fetch replies: %w", conn.Unavailable(err))
+		return true, fmt.Errorf("fetch replies: %w", conn.Unavailable(err))
 	}
-	return nil
+	return true, nil
 }
 
 // reserve waits until bytes more may be on their way.

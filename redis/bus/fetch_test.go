@@ -39,14 +39,14 @@ func TestAnnouncedWhileASweepLooks(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.announce(t.Context(), a.cluster, a.id)
-	if err := f.fetch(t.Context(), []*ask{<-f.there}, false); err != nil {
+	if _, err := f.fetch(t.Context(), []*ask{<-f.there}, false); err != nil {
 		t.Fatal(err)
 	}
 	f.done(a) // the sweep found nothing
 
 	select {
 	case again := <-f.there:
-		if err := f.fetch(t.Context(), []*ask{again}, false); err != nil {
+		if _, err := f.fetch(t.Context(), []*ask{again}, false); err != nil {
 			t.Fatal(err)
 		}
 	default:

@@ -54,19 +54,26 @@ func (c *Client) sweep(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			// What was read last is deleted as well.
-			c.outage.Note(ctx, c.fetcher.fetch(context.WithoutCancel(ctx), nil, false))
+			_, err := c.fetcher.fetch(context.WithoutCancel(ctx), nil, false)
+			c.outage.Note(ctx, err)
 			return
 		case <-ticker.C:
-			c.outage.Note(ctx, c.fetchWaiting(ctx))
+			if asked, err := c.fetchWaiting(ctx); asked || err != nil {
+				c.outage.Note(ctx, err)
+			}
 		}
 	}
 }
 
-func (c *Client) fetchWaiting(ctx context.Context) error {
+// fetchWaiting looks for the replies of all who wait, and tells whether Redis was asked:
+// otherwise that nothing failed says nothing of it.
+func (c *Client) fetchWaiting(ctx context.Context) (asked bool, err error) {
 	for batch := range slices.Chunk(c.fetcher.waiting(), fetchBatch) {
-		if err := c.fetcher.fetch(ctx, batch, true); err != nil {
-			return err
+		did, err := c.fetcher.fetch(ctx, batch, true)
+		if asked = asked || did; err != nil {
+			return asked, err
 		}
 	}
-	return c.fetcher.fetch(ctx, nil, true)
+	did, err := c.fetcher.fetch(ctx, nil, true)
+	return asked || did, err
 }
