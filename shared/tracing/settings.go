@@ -91,6 +91,9 @@ func readSettings() (settings, error) {
 		if set.protocol = protocol; protocol == "" {
 			set.protocol = protocolHTTP
 		}
+		if err := checkOTLP(set.protocol); err != nil {
+			return off, err
+		}
 	}
 	if _, propagators := variable(envPropagators); propagators != "" {
 		for name := range strings.SplitSeq(propagators, ",") {

@@ -47,12 +47,10 @@ func (l Log) Adjustable() (*slog.Logger, *slog.LevelVar) {
 // nil then. What is left of them is handed over when it returns; that they are lost is no
 // failure of it.
 func Traced(ctx context.Context, service string, logger *slog.Logger, run func(provider trace.TracerProvider) error) error {
+	tracing.LibraryLog(ctx, logger) // first: Start may have it complain
 	traces, err := tracing.Start(ctx, tracing.Config{Service: service, Version: Version(), Logger: logger})
 	if err != nil {
 		return err
-	}
-	if traces.Provider() != nil {
-		tracing.LibraryLog(ctx, logger)
 	}
 	err = run(traces.Provider())
 	if lost := traces.Shutdown(ctx); lost != nil {

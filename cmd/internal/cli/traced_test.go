@@ -1,6 +1,8 @@
 package cli_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -53,5 +55,29 @@ func TestTraced(t *testing.T) {
 	})
 	if err != nil || exports.Load() != 1 {
 		t.Errorf("%d exports, %v", exports.Load(), err)
+	}
+}
+
+// What OpenTelemetry complains of while it reads its variables is in the log, as its other
+// lines are.
+func TestTracedComplaints(t *testing.T) {
+	for name, value := range map[string]string{
+		"OTEL_SDK_DISABLED": "", "OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1",
+		"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "", "OTEL_EXPORTER_OTLP_TIMEOUT": "soon",
+	} {
+		t.Setenv(name, value)
+	}
+	var log bytes.Buffer
+	err := cli.Traced(t.Context(), "test", slog.New(slog.NewJSONHandler(&log, nil)), func(trace.TracerProvider) error { return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(log.String(), "parse duration") || !strings.Contains(log.String(), "soon") {
+		t.Errorf("the log says nothing of the time-out:\n%s", log.String())
+	}
+	for line := range strings.Lines(log.String()) {
+		if !json.Valid([]byte(line)) {
+			t.Errorf("not JSON: %s", line)
+		}
 	}
 }
