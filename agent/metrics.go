@@ -35,7 +35,7 @@ func (c Config) listen(ctx context.Context, registry *prometheus.Registry) (end 
 		return nil, errors.Join(fmt.Errorf("agent: %w", err), operating.End())
 	}
 	c.OnMetricsListen(metrics.Addr())
-	return func() error { return errors.Join(metrics.End(), operating.End()) }, nil
+	return func() error { return httpserver.EndAll(metrics, operating) }, nil
 }
 
 func validateListen(name, address string) error {

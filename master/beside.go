@@ -39,5 +39,5 @@ func (m *Master) listenBeside(ctx context.Context) (end func() error, err error)
 		return nil, errors.Join(fmt.Errorf("master: %w", err), operating.End())
 	}
 	m.cfg.OnMetricsListen(metrics.Addr())
-	return func() error { return errors.Join(metrics.End(), operating.End()) }, nil
+	return func() error { return httpserver.EndAll(metrics, operating) }, nil
 }

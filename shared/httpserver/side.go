@@ -87,3 +87,17 @@ func (s *Side) End() error {
 	}
 	return err
 }
+
+// EndAll ends some at the same time: together they take no longer than one of them.
+func EndAll(sides ...*Side) error {
+	for _, s := range sides {
+		if s != nil {
+			s.stop()
+		}
+	}
+	errs := make([]error, len(sides))
+	for i, s := range sides {
+		errs[i] = s.End()
+	}
+	return errors.Join(errs...)
+}
