@@ -1,6 +1,7 @@
 package clustermetrics_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -155,6 +156,34 @@ func TestRedisAway(t *testing.T) {
 	if got := text(t, registry); !strings.Contains(got, "cluster_up{cluster=east} 1\n") || !strings.Contains(got, "clusters{status=unknown} 1\n") {
 		t.Errorf("Redis is back, and there is\n%s", got)
 	}
+}
+
+// A Redis that hangs fails the look before Prometheus gives the scrape up, and the log
+// says so.
+func TestRedisHangs(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	hangs := func(cfg *clustermetrics.Config) {
+		cfg.Timeout, cfg.Logger = time.Millisecond, slog.New(slog.NewTextHandler(&log, nil))
+		cfg.Health = func(ctx context.Context, _ int) ([]snapshot.ClusterInfo, int, error) {
+			<-ctx.Done()
+			return nil, 0, ctx.Err()
+		}
+	}
+	if got := text(t, register(t, &fleet{}, hangs)); !strings.Contains(got, "clusters_look_failures_total{} 1\n") {
+		t.Errorf("no failure in\n%s", got)
+	}
+	if !strings.Contains(log.String(), "it fails") {
+		t.Errorf("the log says nothing of it: %q", log.String())
+	}
+	text(t, register(t, &fleet{}, func(cfg *clustermetrics.Config) {
+		cfg.Health = func(ctx context.Context, _ int) ([]snapshot.ClusterInfo, int, error) {
+			if end, ok := ctx.Deadline(); !ok || time.Until(end) >= 5*time.Second {
+				t.Errorf("by default a look may take until %v", end)
+			}
+			return nil, 0, nil
+		}
+	}))
 }
 
 // Neither scrapes nor clusters ask Redis without bound.
