@@ -15,11 +15,11 @@ const (
 	writeSlack = 15 * time.Second
 )
 
-// profiles adds what runtime/pprof tells.
+// profiles adds what runtime/pprof tells. The command line is left out: a URL in it may hold
+// a password.
 func profiles(mux *http.ServeMux) {
 	for pattern, serve := range map[string]http.HandlerFunc{
 		"GET /debug/pprof/":        pprof.Index, // and all profiles by name
-		"GET /debug/pprof/cmdline": pprof.Cmdline,
 		"GET /debug/pprof/profile": pprof.Profile,
 		"GET /debug/pprof/symbol":  pprof.Symbol,
 		"POST /debug/pprof/symbol": pprof.Symbol,
