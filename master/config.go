@@ -71,7 +71,8 @@ type Config struct {
 	// CacheBytes bounds the dashboards and sections that are held in memory, in all
 	// encodings and with the indexes of lists. Default 256 MiB.
 	CacheBytes int64
-	// MaxStreams bounds the event streams that are open on this replica. Default 1,000.
+	// MaxStreams bounds the event streams that are open on this replica, and a tenth of it,
+	// at least 20, those of one caller where they are told apart. Default 1,000.
 	MaxStreams int
 
 	// DrainDelay is how long the replica goes on accepting while /readyz already

@@ -86,7 +86,8 @@ type Config struct {
 	MaxTimeout time.Duration
 	// ReadyTimeout bounds the check of /readyz; 0 means 1 s.
 	ReadyTimeout time.Duration
-	// MaxStreams bounds the event streams that are open; 0 means 1,000.
+	// MaxStreams bounds the event streams that are open, and a tenth of it, at least 20,
+	// those of one caller where they are told apart; 0 means 1,000.
 	MaxStreams int
 	// Limits say how often callers may ask. The zero value limits nothing.
 	Limits Limits

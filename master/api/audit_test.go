@@ -24,6 +24,16 @@ import (
 // audited is an API, and what its audit log says since it was asked last.
 func audited(t *testing.T, b *backend, change func(*api.Config)) (a *api.API, lines func() []map[string]any) {
 	t.Helper()
+	log, lines := auditLog(t)
+	return guarded(t, b, func(c *api.Config) {
+		c.Audit = log
+		change(c)
+	}), lines
+}
+
+// auditLog is a log, and what it says since it was asked last.
+func auditLog(t *testing.T) (log *audit.Log, lines func() []map[string]any) {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "audit.log")
 	log, err := audit.Open(audit.Config{To: path, Now: (&handClock{}).now, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -34,18 +44,15 @@ func audited(t *testing.T, b *backend, change func(*api.Config)) (a *api.API, li
 			t.Error(err)
 		}
 	})
-	a = guarded(t, b, func(c *api.Config) {
-		c.Audit = log
-		change(c)
-	})
 	read := 0
-	return a, func() []map[string]any {
+	return log, func() []map[string]any {
 		data, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
 		}
 		fresh := data[read:]
-		read = len(data)
+		fresh = fresh[:bytes.LastIndexByte(fresh, '\n')+1] // whole lines: one may be under way
+		read += len(fresh)
 		var all []map[string]any
 		for line := range bytes.Lines(fresh) {
 			var one map[string]any

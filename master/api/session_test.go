@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"maps"
@@ -84,6 +85,7 @@ type mayExpire struct {
 	mu      sync.Mutex
 	expires time.Time
 	err     error
+	caller  *access.Caller // nil: one who sees all
 }
 
 func (m *mayExpire) Mode() access.Mode { return access.ModeTokens }
@@ -94,6 +96,9 @@ func (m *mayExpire) Authenticate(context.Context, string) (*access.Caller, error
 	if m.err != nil {
 		return nil, m.err
 	}
+	if m.caller != nil {
+		return m.caller, nil
+	}
 	return access.NewCaller("x", m.expires, access.Grant{Role: access.Viewer, Clusters: access.AllClusters()}), nil
 }
 
@@ -101,6 +106,12 @@ func (m *mayExpire) set(err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.err = err
+}
+
+func (m *mayExpire) become(caller *access.Caller) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.caller = caller
 }
 
 // The cookie is what browsers guard best: no script reads it, no other page sends it, and
@@ -337,29 +348,66 @@ func TestCredentialsThatCannotBeChecked(t *testing.T) {
 	}
 }
 
-// A stream ends when its caller loses the right to it, and goes on while that cannot be
-// found out.
+// A stream ends when its caller loses the right to it, which is audited, and goes on while
+// that cannot be found out.
 func TestStreamsEndWithTheirCallers(t *testing.T) {
 	t.Parallel()
+	for _, c := range []struct {
+		name    string
+		lose    func(*mayExpire)
+		outcome string
+		status  int
+	}{
+		{"the token", func(who *mayExpire) { who.set(access.Invalid()) }, "unauthorized", http.StatusUnauthorized},
+		{"the cluster", func(who *mayExpire) { who.become(callerOf(t, "x", access.Viewer, "other-*")) }, "cluster_hidden", http.StatusNotFound},
+		{"all", func(who *mayExpire) { who.become(access.NewCaller("x", time.Time{})) }, "forbidden", http.StatusForbidden},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			streamEnds(t, c.lose, c.outcome, c.status)
+		})
+	}
+}
+
+func streamEnds(t *testing.T, lose func(*mayExpire), outcome string, status int) {
+	t.Helper()
 	who := &mayExpire{}
+	log, lines := auditLog(t)
 	b := newBoard(t)
 	b.put(model.SectionMetricsNodes, b.answer(t, `[]`, envelope.Meta{Seq: 1}))
-	s := b.serve(t, func(c *api.Config) { c.Access = who })
+	s := b.serve(t, func(c *api.Config) { c.Access, c.Audit = who, log })
 	l := s.follow(t, "&sections=metrics.nodes", bearer("x"))
 	l.next(t)
 	who.set(fault.New(fault.Unavailable, "away"))
 	b.put(model.SectionMetricsNodes, b.answer(t, `[1]`, envelope.Meta{Seq: 2}))
 	l.next(t)
 	defer time.AfterFunc(patience, l.hangUp).Stop()
-	who.set(access.Invalid())
+	who.set(nil)
+	lose(who)
 	b.put(model.SectionMetricsNodes, b.answer(t, `[2]`, envelope.Meta{Seq: 3}))
-	rest, err := io.ReadAll(l.reader)
-	if err != nil || strings.Contains(string(rest), "[2]") {
-		t.Errorf("after its token was withdrawn, a caller is sent %q, %v", rest, err)
+	for {
+		line, err := l.reader.ReadString('\n')
+		if strings.Contains(line, "[2]") {
+			t.Fatalf("who lost the right is sent %q", line)
+		}
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 	await(t, "the end is counted", func() bool { return s.metric(t, "atlhyper_http_streams_ended_total", "denied") == 1 })
-	if resp := s.open(t, "", bearer("x")).resp; resp.StatusCode != http.StatusUnauthorized {
-		t.Errorf("when it comes back: %d", resp.StatusCode)
+	var said []map[string]any
+	await(t, "the end is audited", func() bool {
+		said = append(said, lines()...)
+		return len(said) > 0
+	})
+	if one := said[0]; len(said) != 1 || one["outcome"] != outcome || one["caller"] != "x" || one["cluster"] != "a" || one["route"] != "/api/v2/observe/stream" {
+		t.Errorf("the audit says %v", said)
+	}
+	if resp := s.open(t, "", bearer("x")).resp; resp.StatusCode != status {
+		t.Errorf("when it comes back: %d, want %d", resp.StatusCode, status)
 	}
 }
 

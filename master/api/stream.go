@@ -43,10 +43,14 @@ func (a *API) stream(x *exchange, r *http.Request) error {
 	if err := p.finish(); err != nil {
 		return err
 	}
-	if err := a.streams.enter(a.cfg.MaxStreams); err != nil {
+	caller := x.caller.Name // by which it enters, whatever the token says later
+	if a.anyone != nil {
+		caller = ""
+	}
+	if err := a.streams.enter(caller, a.cfg.MaxStreams); err != nil {
 		return err
 	}
-	defer a.streams.leave()
+	defer a.streams.leave(caller)
 	ctx := r.Context()
 	// Whatever else is wrong may mend itself and is told as an event.
 	_, err := a.cfg.Dashboards.Section(ctx, p.cluster, sections[0])
@@ -71,6 +75,10 @@ func (a *API) stream(x *exchange, r *http.Request) error {
 	}
 	err = s.run(x, r, changed)
 	a.streams.ended(err)
+	if a.cfg.Audit != nil && errors.Is(err, errDenied) {
+		n := x.note()
+		n.refused, n.code = true, fault.From(err).Code
+	}
 	a.log.DebugContext(ctx, "stream ended", "request_id", x.requestID(), "cluster", p.cluster, "reason", err)
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/atlhyper/observe/master/access"
 	"github.com/atlhyper/observe/master/api"
 	"github.com/atlhyper/observe/master/dashboard"
 	"github.com/atlhyper/observe/master/envelope"
@@ -318,4 +319,33 @@ func TestManyStreams(t *testing.T) {
 		c.await(t, "0\r\n") // the last chunk
 	}
 	await(t, "none is open", func() bool { return s.metric(t, "atlhyper_http_streams", "") == 0 && b.subscribers() == 0 })
+}
+
+// One caller takes no more than its share of the streams, however many tokens it may ask with.
+func TestOneCallerLeavesStreamsToOthers(t *testing.T) {
+	t.Parallel()
+	b := newBoard(t)
+	s := b.serve(t, func(c *api.Config) {
+		c.MaxStreams = 30
+		c.Access = byToken{"of-alice": callerOf(t, "alice", access.Viewer, "*"), "of-bob": callerOf(t, "bob", access.Viewer, "*")}
+	})
+	const share, query = 20, "&sections=slo.edges"
+	var first *listener
+	for range share {
+		first = s.follow(t, query, as("alice"))
+	}
+	refused := s.open(t, query, as("alice"))
+	var f failure
+	if err := json.NewDecoder(refused.reader).Decode(&f); err != nil || refused.resp.StatusCode != http.StatusTooManyRequests || f.Code != "rate_limited" ||
+		refused.resp.Header.Get("Retry-After") == "" || s.metric(t, "atlhyper_http_streams_refused_total", "") != 1 {
+		t.Errorf("one too many of a caller: %d %+v, %v", refused.resp.StatusCode, f, err)
+	}
+	s.follow(t, query, as("bob"))
+	first.hangUp()
+	await(t, "the place of the one that left is free", func() bool {
+		return s.open(t, query, as("alice")).resp.StatusCode == http.StatusOK
+	})
+	if got := s.open(t, query, as("alice")).resp.StatusCode; got != http.StatusTooManyRequests {
+		t.Errorf("one place was free, and two were given: %d", got)
+	}
 }
