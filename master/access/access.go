@@ -39,7 +39,8 @@ type Authenticator interface {
 	Mode() Mode
 	// Authenticate returns who presents a token. Errors are *fault.Error: unauthorized
 	// for a token that is not, no more, or not yet valid; forbidden when it is valid
-	// and gives no right here; unavailable when that cannot be found out. They say
+	// and gives no right here, with a caller who has none, or nil when the token does not
+	// name it; unavailable when that cannot be found out. They say
 	// nothing of the token; why, if anything is to be said, is logged at debug.
 	Authenticate(ctx context.Context, token string) (*Caller, error)
 }

@@ -119,7 +119,8 @@ func ParseClaims(data []byte) (*Claims, error) {
 	return c, nil
 }
 
-// caller is who has these claims. The error says why they give nothing.
+// caller is who has these claims. The error says why they give nothing; the caller then
+// has a name and no rights, or is nil when the claims give no name either.
 func (c *Claims) caller(claims map[string]any, expires time.Time) (*Caller, error) {
 	name, ok := c.name.in(claims).(string)
 	if !ok {
@@ -137,7 +138,7 @@ func (c *Claims) caller(claims map[string]any, expires time.Time) (*Caller, erro
 		}
 	}
 	if len(grants) == 0 {
-		return nil, fmt.Errorf("claim %s: has no value that is granted anything", strings.Join(c.roles, "."))
+		return NewCaller(name, expires), fmt.Errorf("claim %s: has no value that is granted anything", strings.Join(c.roles, "."))
 	}
 	return NewCaller(name, expires, grants...), nil
 }

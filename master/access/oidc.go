@@ -168,14 +168,14 @@ func (o *OIDC) Authenticate(ctx context.Context, token string) (*Caller, error) 
 	}
 	caller, keys, err := o.verify(ctx, token)
 	if err != nil {
-		return nil, err
+		return caller, err
 	}
 	o.verified.Add(sum, &verifiedToken{caller, keys, caller.Expires.Add(o.cfg.Skew)})
 	return caller, nil
 }
 
 // verify checks a token: OpenID Connect Core 1.0, 3.1.3.7, and RFC 7519, 4.1. It returns
-// the keys that it was checked with.
+// the keys that it was checked with. With an error the caller is that of Authenticate.
 func (o *OIDC) verify(ctx context.Context, token string) (*Caller, *keySet, error) {
 	try := &attempt{issuer: o.keys}
 	verifier := oidc.NewVerifier(o.cfg.Issuer, try, &oidc.Config{
@@ -200,7 +200,7 @@ func (o *OIDC) verify(ctx context.Context, token string) (*Caller, *keySet, erro
 	caller, err := o.claims.caller(claims, expires)
 	if err != nil {
 		o.cfg.Logger.DebugContext(ctx, "a token gives no rights", "subject", parsed.Subject, "reason", err)
-		return nil, nil, fault.Wrap(err, fault.Forbidden, "your credentials are valid, and give no right here")
+		return caller, nil, fault.Wrap(err, fault.Forbidden, "your credentials are valid, and give no right here")
 	}
 	return caller, try.keys, nil
 }

@@ -259,8 +259,15 @@ func TestOIDCGrants(t *testing.T) {
 		"a name of no text": func(c map[string]any) { c["profile"] = map[string]any{"login": 7} },
 		"a name with lines": func(c map[string]any) { c["profile"] = map[string]any{"login": "ann\nbob"} },
 	} {
-		if c, err := o.Authenticate(t.Context(), k.sign(t, i.claims(change))); !fault.Is(err, fault.Forbidden) {
+		c, err := o.Authenticate(t.Context(), k.sign(t, i.claims(change)))
+		if !fault.Is(err, fault.Forbidden) {
 			t.Errorf("%s: %v, %v", what, c, err)
+		}
+		switch named := strings.Contains(what, "role"); {
+		case named != (c != nil):
+			t.Errorf("%s: the caller is %v", what, c)
+		case named && (c.Name != "ann" || c.Role != 0 || c.SeesAll() || c.Sees("a-1") || c.RoleIn("a-1") != 0 || len(c.Grants()) != 0):
+			t.Errorf("%s: who has no rights is %+v", what, c)
 		}
 	}
 }

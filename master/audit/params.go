@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/atlhyper/observe/master/access"
 	"github.com/atlhyper/observe/shared/detail"
 )
 
@@ -87,9 +88,10 @@ func instant(t time.Time) string { return t.Format("2006-01-02T15:04:05.000Z07:0
 // maxName is the longest name that Kubernetes gives, and a namespace before it.
 const maxName = 253 + 1 + 63
 
-// isName accepts what services, nodes, metrics and ids are called.
+// isName accepts what services, nodes, metrics and ids are called, and no tokens that
+// somebody pasted: ours, and JSON Web Tokens, whose header is an object in base64.
 func isName(text string) bool {
-	if len(text) > maxName {
+	if len(text) > maxName || strings.HasPrefix(text, access.TokenPrefix) || strings.HasPrefix(text, "eyJ") {
 		return false
 	}
 	for _, c := range []byte(text) {

@@ -35,7 +35,9 @@ func TestIsName(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]bool{
 		"shop/cart": true, "node-1.example.org": true, "node_cpu_seconds_total": true, "job:rate5m": true,
-		"two words": false, "a\nb": false, "ü": false, "a'b": false, "a;b": false, "\xff": false, strings.Repeat("a", maxName+1): false,
+		"two words": false, "a\nb": false, "ü": false, "a'b": false, "a;b": false, "\xff": false,
+		"atlhyper_0123456789abcdefghijklmnopqrstuvwxyzABCDEFG": false, "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2ln": false,
+		"atlhyper": true, "atlhyper-agent": true, strings.Repeat("a", maxName+1): false,
 	} {
 		if got := isName(text); got != want {
 			t.Errorf("isName(%.20q) = %v", text, got)
