@@ -63,10 +63,12 @@ func (e *endpoint) admit(x *exchange, r *http.Request) error {
 		return nil
 	}
 	caller, err := e.api.authenticate(x, r)
+	if caller != nil {
+		x.caller = caller // also one who has no right: the audit says who it was
+	}
 	if err != nil {
 		return err
 	}
-	x.caller = caller
 	if err := e.api.charge(x, r, e.rule.cost.tokens()); err != nil { // also for what is forbidden
 		return err
 	}
@@ -79,7 +81,7 @@ func (a *API) authenticate(x *exchange, r *http.Request) (*access.Caller, error)
 		return a.anyone, nil // whatever they present is nobody's business
 	}
 	var err error
-	if x.credential, err = readCredential(r); err != nil {
+	if x.credential, err = a.readCredential(r); err != nil {
 		return nil, err
 	}
 	if x.cookie {

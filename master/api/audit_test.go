@@ -12,9 +12,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/atlhyper/observe/master/access"
 	"github.com/atlhyper/observe/master/api"
 	"github.com/atlhyper/observe/master/audit"
 	"github.com/atlhyper/observe/master/dispatch"
@@ -236,5 +238,25 @@ func TestRefusalsDoNotFloodTheAudit(t *testing.T) {
 	}
 	if diff := cmp.Diff(map[any]int{nil: 20, "vera": 20, "alice": 20}, byCaller); diff != "" {
 		t.Errorf("lines by caller: -want +got\n%s", diff)
+	}
+}
+
+// noRights knows who calls, who then may do nothing.
+type noRights struct{}
+
+func (noRights) Mode() access.Mode { return access.ModeOIDC }
+
+func (noRights) Authenticate(context.Context, string) (*access.Caller, error) {
+	return access.NewCaller("eve", time.Time{}), fault.New(fault.Forbidden, "no right here")
+}
+
+func TestWhoHasNoRightIsNamed(t *testing.T) {
+	t.Parallel()
+	a, lines := audited(t, detailed(t), func(c *api.Config) { c.Access = noRights{} })
+	for _, url := range []string{sessionURL, servicesURL, tracesURL + "a", "/api/v2/clusters"} {
+		expect(t, a, url, bearer("eve"), http.StatusForbidden, 0)
+		if got := lines(); len(got) != 1 || got[0]["caller"] != "eve" || got[0]["outcome"] != "forbidden" {
+			t.Errorf("%s: the audit says %v", url, got)
+		}
 	}
 }

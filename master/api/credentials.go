@@ -17,10 +17,10 @@ type credential struct {
 
 // readCredential reads the header Authorization or, when there is none, the session's
 // cookie. The errors are unauthorized.
-func readCredential(r *http.Request) (credential, error) {
+func (a *API) readCredential(r *http.Request) (credential, error) {
 	headers := r.Header["Authorization"]
 	if len(headers) == 0 {
-		return readSession(r)
+		return a.readSession(r)
 	}
 	scheme, token, _ := strings.Cut(headers[0], " ")
 	token = strings.Trim(token, " ")
@@ -31,8 +31,8 @@ func readCredential(r *http.Request) (credential, error) {
 }
 
 // readSession reads the cookie. Two of one name are none: somebody else set one of them.
-func readSession(r *http.Request) (credential, error) {
-	switch cookies := r.CookiesNamed(sessionName(r)); {
+func (a *API) readSession(r *http.Request) (credential, error) {
+	switch cookies := r.CookiesNamed(a.sessionName(r)); {
 	case len(cookies) == 0:
 		return credential{}, access.Missing()
 	case len(cookies) > 1 || !isToken(cookies[0].Value):

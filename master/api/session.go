@@ -70,7 +70,7 @@ func (a *API) openSession(x *exchange, r *http.Request) error {
 			left = min(left, time.Until(expires))
 		}
 		// A Max-Age of 0 is none, and below it the end of the cookie.
-		http.SetCookie(x, newSessionCookie(r, x.token, max(1, int(left/time.Second))))
+		http.SetCookie(x, a.newSessionCookie(r, x.token, max(1, int(left/time.Second))))
 	}
 	return a.showSession(x, r)
 }
@@ -80,35 +80,36 @@ func (a *API) closeSession(x *exchange, r *http.Request) error {
 	if err := a.params(x, r).finish(); err != nil {
 		return err
 	}
-	if len(r.CookiesNamed(sessionName(r))) > 0 {
+	if len(r.CookiesNamed(a.sessionName(r))) > 0 {
 		if err := a.checkOrigin(r); err != nil {
 			return err
 		}
 	}
-	http.SetCookie(x, newSessionCookie(r, "", -1))
+	http.SetCookie(x, a.newSessionCookie(r, "", -1))
 	x.Header()["Cache-Control"] = a.values.noStore
 	x.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
-func newSessionCookie(r *http.Request, token string, maxAge int) *http.Cookie {
+func (a *API) newSessionCookie(r *http.Request, token string, maxAge int) *http.Cookie {
 	return &http.Cookie{
-		Name: sessionName(r), Value: token, Path: "/", MaxAge: maxAge,
-		Secure: isSecure(r), HttpOnly: true, SameSite: http.SameSiteStrictMode,
+		Name: a.sessionName(r), Value: token, Path: "/", MaxAge: maxAge,
+		Secure: a.isSecure(r), HttpOnly: true, SameSite: http.SameSiteStrictMode,
 	}
 }
 
 // sessionName is the cookie's name. Browsers let nobody but this host, by TLS, set one
 // with the prefix __Host-.
-func sessionName(r *http.Request) string {
-	if isSecure(r) {
+func (a *API) sessionName(r *http.Request) string {
+	if a.isSecure(r) {
 		return "__Host-" + sessionCookie
 	}
 	return sessionCookie
 }
 
 // isSecure tells whether cookies are for TLS alone: always, unless the browser asks its
-// own machine without it. What a proxy says only ever makes it so.
-func isSecure(r *http.Request) bool {
-	return r.TLS != nil || len(r.Header["X-Forwarded-Proto"]) > 0 || !httpserver.IsLoopback(httpserver.Hostname(r.Host))
+// own machine without it. What a proxy says only ever makes it so, and where some are
+// expected the name that is asked for may be theirs for us.
+func (a *API) isSecure(r *http.Request) bool {
+	return r.TLS != nil || a.cfg.Proxies.Any() || len(r.Header["X-Forwarded-Proto"]) > 0 || !httpserver.IsLoopback(httpserver.Hostname(r.Host))
 }

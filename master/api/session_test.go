@@ -25,6 +25,7 @@ import (
 	"github.com/atlhyper/observe/master/access"
 	"github.com/atlhyper/observe/master/api"
 	"github.com/atlhyper/observe/master/envelope"
+	"github.com/atlhyper/observe/master/peer"
 	"github.com/atlhyper/observe/shared/fault"
 	"github.com/atlhyper/observe/shared/model"
 )
@@ -154,6 +155,16 @@ func TestSessionCookie(t *testing.T) {
 			t.Errorf("%s: -want +got\n%s", what, diff)
 		}
 	}
+	proxies, err := peer.ParseProxies([]string{"10.0.0.0/8"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	direct := a
+	a = closed(t, world(t), func(c *api.Config) { c.Access, c.Proxies = who, proxies })
+	if diff := cmp.Diff(secure, cookie(host("127.0.0.1:8080")), cmpopts.IgnoreFields(http.Cookie{}, "Raw")); diff != "" {
+		t.Errorf("behind a proxy that asks 127.0.0.1: -want +got\n%s", diff)
+	}
+	a = direct
 	who.expires = time.Now().Add(time.Hour)
 	if c := cookie(host("dash.example.org")); c.MaxAge < 1 || c.MaxAge > 3600 {
 		t.Errorf("of a token that ends in an hour, the session ends in %d s", c.MaxAge)

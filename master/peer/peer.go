@@ -68,6 +68,9 @@ func (p Proxies) Addr(r *http.Request) netip.Addr {
 	return addr
 }
 
+// Any tells whether any is trusted.
+func (p Proxies) Any() bool { return len(p.networks) > 0 }
+
 // IsTLS tells whether who sent the request speaks TLS: with us, or, as a trusted proxy
 // says in X-Forwarded-Proto, with it.
 func (p Proxies) IsTLS(r *http.Request) bool {
