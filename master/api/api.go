@@ -139,6 +139,7 @@ type API struct {
 	description func() (*dashboard.Answer, error)
 	limited     limited
 	streams     streams
+	readiness   readiness
 	drained     chan struct{} // closed by Drain
 	drain       sync.Once
 }

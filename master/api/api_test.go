@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -195,6 +196,7 @@ func TestProbes(t *testing.T) {
 		}
 	}
 
+	a = b.api(t) // which has asked nobody yet
 	b.ready = func(ctx context.Context) error {
 		if _, ok := ctx.Deadline(); !ok {
 			t.Error("the check of Redis has no deadline")
@@ -215,6 +217,40 @@ func TestProbes(t *testing.T) {
 	if f := readFailure(t, w); w.Code != 503 || f.Code != "unavailable" {
 		t.Errorf("draining: %d %+v", w.Code, f)
 	}
+}
+
+// However often /readyz is asked, Redis is once a second; that the replica ends is seen at once.
+func TestReadyzSparesRedis(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		asked, away := 0, error(nil)
+		b := &backend{ready: func(context.Context) error {
+			asked++
+			return away
+		}}
+		a := b.api(t)
+		expect := func(status, times int) {
+			t.Helper()
+			for range 100 {
+				if w := do(t, a, http.MethodGet, "/readyz", nil); w.Code != status {
+					t.Fatalf("%d %s, want %d", w.Code, w.Body, status)
+				}
+			}
+			if asked != times {
+				t.Errorf("Redis was asked %d times, want %d", asked, times)
+			}
+		}
+		next := func() { <-time.After(time.Second) }
+		expect(200, 1)
+		away = errors.New("refused")
+		next()
+		expect(503, 2)
+		away = nil
+		next()
+		expect(200, 3)
+		a.Drain()
+		expect(503, 3)
+	})
 }
 
 func large() []byte {
