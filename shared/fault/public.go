@@ -35,11 +35,15 @@ var (
 	paths  = regexp.MustCompile(`(^|[\s'"(=])(/[\w.@+-]+){2,}/?`)
 )
 
+// maxPublic bounds what is looked at, in bytes: an agent's text may be megabytes, and
+// nobody is shown more.
+const maxPublic = 4 << 10
+
 // Public returns what users may read of a text that was not written for them: without
 // statements, addresses, credentials, names of users and paths of files. It is the last
 // line of defence: sentences that are ours hold none of these in the first place.
 func Public(text string) string {
-	text = strings.ToValidUTF8(text, "?")
+	text = strings.ToValidUTF8(text[:min(len(text), maxPublic)], "?")
 	if cut := afterTheReason.FindStringIndex(text); cut != nil {
 		text = text[:cut[0]]
 	}

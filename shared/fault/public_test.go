@@ -109,3 +109,10 @@ func FuzzPublic(f *testing.F) {
 		}
 	})
 }
+
+func TestPublicLooksAtABoundedText(t *testing.T) {
+	t.Parallel()
+	if got := fault.Public(strings.Repeat("broken ", 1<<20)); len(got) > 8<<10 {
+		t.Errorf("%d bytes are shown", len(got))
+	}
+}
