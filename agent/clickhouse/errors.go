@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -39,6 +40,9 @@ func chError(ctx context.Context, name string, err error) error {
 		known     *fault.Error
 	)
 	isException := errors.As(err, &exception)
+	if !isException && !errors.As(err, &known) {
+		err = withoutQuery(err)
+	}
 	switch {
 	case errors.As(err, &known): // of what was done with a row
 		return err
@@ -55,6 +59,17 @@ func chError(ctx context.Context, name string, err error) error {
 			name, exception.Code, publicText(exception))
 	}
 	return fault.Wrap(err, fault.AgentError, "ClickHouse cannot be reached or broke off while it answered %s", name)
+}
+
+// withoutQuery is err, for logs; of an HTTP request that failed without the query of its
+// URL, which has all parameters and settings of the statement.
+func withoutQuery(err error) error {
+	var failed *url.Error
+	if !errors.As(err, &failed) {
+		return err
+	}
+	address, _, _ := strings.Cut(failed.URL, "?")
+	return &url.Error{Op: failed.Op, URL: address, Err: failed.Err}
 }
 
 const maxPublicText = 300 // bytes of an exception's text that users get to see

@@ -2,15 +2,23 @@ package clickhouse
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"github.com/atlhyper/observe/loadtest/telemetry"
+	"github.com/atlhyper/observe/shared/fault"
 )
 
 func TestPublicText(t *testing.T) {
@@ -35,6 +43,33 @@ func TestPublicText(t *testing.T) {
 	}
 	if got := publicText(&clickhouse.Exception{Code: 1, Message: strings.Repeat("é", 500)}); len(got) > maxPublicText+len("…") || strings.ContainsRune(got, '\uFFFD') {
 		t.Errorf("a long text has %d bytes: %q", len(got), got)
+	}
+}
+
+// What is logged of a request that ClickHouse did not answer has neither the parameters
+// nor the settings of the statement.
+func TestErrorsAreWithoutParameters(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
+	defer server.Close()
+	s, err := Open(Config{DSN: server.URL + "/otel"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	_, err = query(t.Context(), s, "doctor_server", params{"private": "x"}, func(driver.Rows) (int, error) { return 0, nil })
+	if err == nil || !strings.Contains(err.Error(), strings.TrimPrefix(server.URL, "http://")) || !errors.Is(err, io.EOF) || strings.Contains(err.Error(), "?") {
+		t.Errorf("got %v, want what failed and where", err)
+	}
+
+	late := fmt.Errorf("wrapped: %w", &url.Error{Op: "Post", URL: "http://ch:8123/?param_private=x", Err: context.DeadlineExceeded})
+	err = chError(t.Context(), "logs", late)
+	if !fault.Is(err, fault.Timeout) || !errors.Is(err, context.DeadlineExceeded) || strings.Contains(err.Error(), "private") {
+		t.Errorf("a time-out is %v", err)
 	}
 }
 
