@@ -104,12 +104,12 @@ func apiPanels() []panel {
 		{
 			title: "Failures by code", unit: "reqps", stacked: true,
 			help:    "Requests a second that failed, by the code that the caller got. internal, store_unavailable and unavailable are the API's own; agent_offline, agent_error and timeout a cluster's; the others are the caller's.",
-			queries: []query{{"sum by (code) (" + rate("atlhyper_http_requests_total", `code!=""`) + ")", "{{code}}"}},
+			queries: []query{{"sum by (code) (" + rate("atlhyper_http_requests_total", `code!=""`) + ") > 0", "{{code}}"}},
 		},
 		{
 			title: "Failures by route", unit: "reqps", stacked: true,
 			help:    "Requests a second that were answered with a status of 500 or above, by route.",
-			queries: []query{{"sum by (route, status) (" + rate("atlhyper_http_requests_total", `status=~"5.."`) + ")", "{{status}} {{route}}"}},
+			queries: []query{{"sum by (route, status) (" + rate("atlhyper_http_requests_total", `status=~"5.."`) + ") > 0", "{{status}} {{route}}"}},
 		},
 		{
 			title: "Latency by route, 99%", unit: "s",
