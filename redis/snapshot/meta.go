@@ -83,6 +83,18 @@ func (m metaMap) milli(field string) (time.Time, error) {
 	return time.UnixMilli(ms).UTC(), nil
 }
 
+// publicText is what is shown of an error: an agent of another version may tell too much.
+// A section that fails says the same for long, and is read every second and for each list
+// of the clusters, so it is looked through once.
+func (r *Reader) publicText(text string) string {
+	if shown, ok := r.public.Get(text); ok {
+		return shown
+	}
+	shown := fault.Public(text)
+	r.public.Add(text, shown)
+	return shown
+}
+
 // parseSection reads what meta says of a section, as of now.
 func (r *Reader) parseSection(m metaMap, name model.Section, now time.Time) (SectionMeta, error) {
 	if err := m.checkSchema(); err != nil {
@@ -125,7 +137,7 @@ func (r *Reader) parseSection(m metaMap, name model.Section, now time.Time) (Sec
 	s.Window = time.Duration(min(window, maxMillis/1000)) * time.Second
 	s.Took = millis(took)
 	if text := m[field(key.FieldError)]; text != "" {
-		s.Error = fault.Public(boundText(text, maxError)) // an agent of another version may tell too much
+		s.Error = r.publicText(boundText(text, maxError))
 	}
 	s.Hash = boundText(m[field(key.FieldHash)], maxSectionName)
 	s.Codec = boundText(m[field(key.FieldCodec)], maxSectionName)

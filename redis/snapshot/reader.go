@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"time"
 
+	lru "github.com/hashicorp/golang-lru/v2"
+
 	"github.com/atlhyper/observe/redis/conn"
 	"github.com/atlhyper/observe/redis/key"
 	"github.com/atlhyper/observe/shared/fault"
@@ -37,7 +39,11 @@ type Reader struct {
 	healthOf   *conn.Script
 	keepList   *conn.Script
 	memory     memory
+	public     *lru.Cache[string, string] // what is shown of an error, by its text
 }
+
+// maxPublic is how many errors a Reader remembers, each of maxError bytes at most.
+const maxPublic = 1000
 
 // NewReader returns a Reader.
 func NewReader(clients *conn.Clients, cfg ReaderConfig) *Reader {
@@ -50,8 +56,12 @@ func NewReader(clients *conn.Clients, cfg ReaderConfig) *Reader {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
+	public, err := lru.New[string, string](maxPublic)
+	if err != nil { // for a size that is not positive
+		panic(err)
+	}
 	return &Reader{
-		clients: clients, cfg: cfg, unpack: &unpacker{max: cfg.MaxSectionBytes},
+		public: public, clients: clients, cfg: cfg, unpack: &unpacker{max: cfg.MaxSectionBytes},
 		readOne: conn.NewScript(sectionLua), refreshAll: refreshScript(cfg.MaxSectionBytes),
 		readHashes: conn.NewScript(hashesLua), healthOf: conn.NewScript(healthLua), keepList: conn.NewScript(keepLua),
 	}
