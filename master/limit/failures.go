@@ -1,10 +1,13 @@
 package limit
 
 import (
+	"fmt"
 	"hash/maphash"
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
 // Failures bounds how many credentials an address may try that are none. nil bounds
@@ -18,7 +21,7 @@ type Failures struct {
 	seed    maphash.Seed
 
 	mu    sync.Mutex
-	tried *lru[tried, struct{}]
+	tried *simplelru.LRU[tried, struct{}]
 }
 
 // tried is a credential that was refused; only its hash is kept, and that of this process.
@@ -33,7 +36,11 @@ func NewFailures(cfg Config) (*Failures, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Failures{buckets: buckets, seed: maphash.MakeSeed(), tried: newLRU[tried, struct{}](buckets.cfg.MaxKeys)}, nil
+	known, err := simplelru.NewLRU[tried, struct{}](buckets.cfg.MaxKeys, nil)
+	if err != nil {
+		return nil, fmt.Errorf("limit: %w", err)
+	}
+	return &Failures{buckets: buckets, seed: maphash.MakeSeed(), tried: known}, nil
 }
 
 // Wait returns how long the address must try no other credential, 0 when it may. Zero
@@ -59,10 +66,10 @@ func (f *Failures) Refused(from netip.Addr, credential string) {
 func (f *Failures) isNew(t tried) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if _, known := f.tried.get(t); known {
+	if _, known := f.tried.Get(t); known {
 		return false
 	}
-	f.tried.add(t, struct{}{})
+	f.tried.Add(t, struct{}{})
 	return true
 }
 

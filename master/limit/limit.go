@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hashicorp/golang-lru/v2/simplelru"
 	"golang.org/x/time/rate"
 )
 
@@ -57,7 +58,7 @@ type Buckets[K comparable] struct {
 	cfg Config
 
 	mu   sync.Mutex
-	held *lru[K, *rate.Limiter]
+	held *simplelru.LRU[K, *rate.Limiter]
 }
 
 // New returns empty Buckets.
@@ -66,7 +67,11 @@ func New[K comparable](cfg Config) (*Buckets[K], error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Buckets[K]{cfg: cfg, held: newLRU[K, *rate.Limiter](cfg.MaxKeys)}, nil
+	held, err := simplelru.NewLRU[K, *rate.Limiter](cfg.MaxKeys, nil)
+	if err != nil {
+		return nil, fmt.Errorf("limit: %w", err)
+	}
+	return &Buckets[K]{cfg: cfg, held: held}, nil
 }
 
 // Take takes tokens from the bucket of a key and returns 0, or takes none and returns
@@ -77,10 +82,10 @@ func (b *Buckets[K]) Take(key K, tokens int) (wait time.Duration) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	bucket, ok := b.held.get(key)
+	bucket, ok := b.held.Get(key)
 	if !ok {
 		bucket = rate.NewLimiter(rate.Limit(b.cfg.Rate), b.cfg.Burst)
-		b.held.add(key, bucket)
+		b.held.Add(key, bucket)
 	}
 	now := b.cfg.Now()
 	reservation := bucket.ReserveN(now, min(tokens, b.cfg.Burst))
@@ -97,7 +102,7 @@ func (b *Buckets[K]) Wait(key K) time.Duration {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	bucket, ok := b.held.get(key)
+	bucket, ok := b.held.Get(key)
 	if !ok {
 		return 0
 	}
@@ -115,5 +120,5 @@ func (b *Buckets[K]) Len() int {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.held.len()
+	return b.held.Len()
 }
