@@ -18,7 +18,6 @@ import (
 type noted struct {
 	span    trace.Span     // nil when it makes none
 	detail  detail.Request // nil: it was none, or did not come to that
-	code    fault.Code     // "" when the answer is a success
 	refused bool           // before its handler ran
 }
 
@@ -45,14 +44,14 @@ func (x *exchange) outcome() (outcome string, refused bool) {
 	if x.noted != nil {
 		n = *x.noted
 	}
-	refused = n.refused || x.hidden || n.code == fault.Unauthorized || n.code == fault.Forbidden || n.code == fault.RateLimited
+	refused = n.refused || x.hidden || x.code == fault.Unauthorized || x.code == fault.Forbidden || x.code == fault.RateLimited
 	switch isDetail := n.detail != nil || x.endpoint.rule.cost == costDetail; {
 	case !refused && !isDetail:
 		return "", refused
 	case x.hidden:
 		return outcomeHidden, refused
-	case n.code != "":
-		return string(n.code), refused
+	case x.code != "":
+		return string(x.code), refused
 	case x.status == 0:
 		return outcomeGone, refused
 	default:

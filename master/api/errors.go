@@ -72,9 +72,6 @@ func (a *API) fail(x *exchange, r *http.Request, err error) {
 	x.code = f.Code
 	x.traceFailure(code, err)
 	a.logFailure(x, r, err)
-	if a.cfg.Audit != nil {
-		x.note().code = f.Code
-	}
 	if code == http.StatusTooManyRequests || code == http.StatusServiceUnavailable {
 		x.Header().Set("Retry-After", retryAfter(f.RetryAfter))
 	}

@@ -24,7 +24,7 @@ type exchange struct {
 	cluster key.Cluster // that it is about; "" for none
 	noted   *noted      // for audit and traces; see note
 	status  int         // 0 while nothing was written
-	code    fault.Code  // of the failure that was answered; "" for none
+	code    fault.Code  // of the failure that was answered, or that ended a stream; "" for none
 	bytes   int64       // of the body
 	hidden  bool        // the caller may not see the cluster
 	endless bool        // its length says nothing of how fast we are

@@ -153,8 +153,9 @@ func (a *API) routes() {
 	}
 }
 
-// route registers a handler for whom the rule names; whoever can GET can HEAD. A path without parameters
-// needs no matching: the router's share of a small dashboard was a tenth.
+// route registers a handler for whom the rule names; whoever can GET can HEAD. A path
+// without parameters needs no matching: the router's share of a small dashboard was a
+// tenth.
 func (a *API) route(method, pattern string, u rule, h handler) {
 	e := a.endpoint(pattern, u, h)
 	a.router.Method(method, pattern, e)

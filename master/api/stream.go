@@ -76,8 +76,7 @@ func (a *API) stream(x *exchange, r *http.Request) error {
 	err = s.run(x, r, changed)
 	a.streams.ended(err)
 	if a.cfg.Audit != nil && errors.Is(err, errDenied) {
-		n := x.note()
-		n.refused, n.code = true, fault.From(err).Code
+		x.note().refused, x.code = true, fault.From(err).Code
 	}
 	a.log.DebugContext(ctx, "stream ended", "request_id", x.requestID(), "cluster", p.cluster, "reason", err)
 	return nil

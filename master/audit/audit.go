@@ -55,6 +55,7 @@ type Log struct {
 	file       io.Closer // nil: standard error stays open
 	logger     *slog.Logger
 	refusals   *limit.Buckets[party]
+	forms      map[string]form
 	written    atomic.Int64
 	failed     atomic.Int64
 	suppressed atomic.Int64
@@ -118,7 +119,7 @@ func Open(cfg Config) (*Log, error) {
 
 func newLog(cfg Config, to io.Writer, file io.Closer) (*Log, error) {
 	// Its own handler: --log-level says nothing of these lines.
-	l := &Log{handler: slog.NewJSONHandler(to, nil), file: file, logger: cfg.Logger}
+	l := &Log{handler: slog.NewJSONHandler(to, nil), file: file, logger: cfg.Logger, forms: forms()}
 	var err error
 	if l.refusals, err = limit.New[party](limit.Config{Rate: refusalsPerSecond, Burst: refusalsAtOnce, Now: cfg.Now}); err != nil {
 		return nil, fmt.Errorf("audit log: %w", err)
@@ -142,8 +143,8 @@ func (l *Log) Close() error {
 	return l.file.Close()
 }
 
-// Write writes an entry as one line, unless its party is refused too often. What cannot be written is counted, and the first
-// time logged: requests are answered all the same.
+// Write writes an entry as one line, unless its party is refused too often. What cannot
+// be written is counted, and the first time logged: requests are answered all the same.
 func (l *Log) Write(ctx context.Context, e *Entry) {
 	if l == nil {
 		return
@@ -153,7 +154,7 @@ func (l *Log) Write(ctx context.Context, e *Entry) {
 		return
 	}
 	record := slog.NewRecord(e.Begun, slog.LevelInfo, "audit", 0)
-	record.AddAttrs(e.attrs()...)
+	record.AddAttrs(e.attrs(l.forms)...)
 	if err := l.handler.Handle(ctx, record); err != nil {
 		l.failed.Add(1)
 		if !l.failing.Swap(true) {
@@ -168,7 +169,7 @@ func (l *Log) Write(ctx context.Context, e *Entry) {
 }
 
 // attrs are what the line says, in the order of the question who, what, and how it went.
-func (e *Entry) attrs() []slog.Attr {
+func (e *Entry) attrs(known map[string]form) []slog.Attr {
 	var attrs []slog.Attr
 	text := func(key, value string) {
 		if value != "" {
@@ -186,7 +187,7 @@ func (e *Entry) attrs() []slog.Attr {
 	text("route", e.Route)
 	if e.Detail != nil {
 		text("kind", string(e.Detail.Kind()))
-		shown, withheld := params(e.Detail)
+		shown, withheld := params(e.Detail, known)
 		attrs = append(attrs, slog.Attr{Key: "params", Value: slog.GroupValue(shown...)})
 		if len(withheld) > 0 {
 			attrs = append(attrs, slog.Any("withheld", withheld))

@@ -50,8 +50,7 @@ func forms() map[string]form {
 
 // params are what a line says of a request: the parameters that were given and may be
 // shown, and the names of those that were given and may not.
-func params(request detail.Request) (shown []slog.Attr, hidden []string) {
-	known := forms()
+func params(request detail.Request, known map[string]form) (shown []slog.Attr, hidden []string) {
 	value := reflect.ValueOf(request)
 	for i := range value.NumField() {
 		key, _, _ := strings.Cut(value.Type().Field(i).Tag.Get("json"), ",")
