@@ -5,8 +5,11 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/atlhyper/observe/shared/detail"
 	"github.com/atlhyper/observe/shared/model"
+	tracespan "github.com/atlhyper/observe/shared/span"
 )
 
 // Round is one collection cycle: what its sections share is read once, by the
@@ -45,7 +48,7 @@ func (p *part[T]) get(ctx context.Context) (T, error) {
 	p.begun.Do(func() { p.first, joined = ctx, false })
 	value, err := p.once()
 	if joined {
-		traceJoined(ctx, p.first)
+		tracespan.Join(ctx, trace.SpanContextFromContext(p.first))
 	}
 	return value, err
 }

@@ -101,16 +101,3 @@ func (t traceTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	return t.next.RoundTrip(r)
 }
-
-// traceJoined says on the span of ctx that what it needed was read in another one's.
-func traceJoined(ctx, first context.Context) {
-	s := trace.SpanFromContext(ctx)
-	of := trace.SpanContextFromContext(first)
-	if !s.IsRecording() || s.SpanContext().Equal(of) {
-		return
-	}
-	s.SetAttributes(tracespan.Joined.Bool(true))
-	if of.IsValid() {
-		s.AddLink(trace.Link{SpanContext: of})
-	}
-}

@@ -130,25 +130,12 @@ func (d *Dispatcher) Do(ctx context.Context, req Request) ([]byte, error) {
 			continue
 		}
 		if shared {
-			traceJoined(ctx, got.of)
+			span.Join(ctx, got.of) // without an answer it is not known whose it was
 		}
 		if err != nil && ctx.Err() == nil && waiting.Err() != nil && errors.Is(err, waiting.Err()) {
 			err = fault.New(fault.Timeout, "cluster %s did not answer within %s", req.Cluster, req.Timeout)
 		}
 		return got.body, err
-	}
-}
-
-// traceJoined says on the caller's span whose request it waited for; without an answer
-// that is not known.
-func traceJoined(ctx context.Context, of trace.SpanContext) {
-	s := trace.SpanFromContext(ctx)
-	if !s.IsRecording() {
-		return
-	}
-	s.SetAttributes(span.Joined.Bool(true))
-	if of.IsValid() {
-		s.AddLink(trace.Link{SpanContext: of})
 	}
 }
 

@@ -52,6 +52,19 @@ func Tracer(provider trace.TracerProvider, name string) trace.Tracer {
 	return provider.Tracer(name)
 }
 
+// Join says on the span of ctx that it waited for what another one, of, did for both; of
+// may be unknown.
+func Join(ctx context.Context, of trace.SpanContext) {
+	s := trace.SpanFromContext(ctx)
+	if !s.IsRecording() || s.SpanContext().Equal(of) {
+		return
+	}
+	s.SetAttributes(Joined.Bool(true))
+	if of.IsValid() {
+		s.AddLink(trace.Link{SpanContext: of})
+	}
+}
+
 // Fail says on a span what came of it, nothing when err is nil. What it shows of an error
 // is its code and the sentence that users may read; of a malformed request the code
 // alone, since such sentences quote the request.
