@@ -35,17 +35,16 @@ func hasCode(err error, codes ...int32) bool {
 // server's code and words, without the statement, addresses or the DSN. The
 // cause stays in the chain for logs. A cancelled context stays what it is.
 func chError(ctx context.Context, name string, err error) error {
-	var (
-		exception *clickhouse.Exception
-		known     *fault.Error
-	)
+	var known *fault.Error
+	if errors.As(err, &known) { // of what was done with a row
+		return err
+	}
+	var exception *clickhouse.Exception
 	isException := errors.As(err, &exception)
-	if !isException && !errors.As(err, &known) {
+	if !isException {
 		err = withoutQuery(err)
 	}
 	switch {
-	case errors.As(err, &known): // of what was done with a row
-		return err
 	case errors.Is(ctx.Err(), context.Canceled):
 		return fmt.Errorf("clickhouse: %s: %w", name, context.Cause(ctx))
 	case errors.Is(ctx.Err(), context.DeadlineExceeded), errors.Is(err, context.DeadlineExceeded),

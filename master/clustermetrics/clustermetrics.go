@@ -53,6 +53,7 @@ type Config struct {
 type Collector struct {
 	cfg    Config
 	known  map[model.Section]bool
+	descs  descs
 	outage conn.Outage
 
 	mu       sync.Mutex // held during a look: other scrapes wait for it
@@ -86,7 +87,7 @@ func Register(cfg Config) error {
 		cfg.Timeout = DefaultTimeout
 	}
 	c := &Collector{
-		cfg: cfg, known: make(map[model.Section]bool, len(cfg.Sections)),
+		cfg: cfg, known: make(map[model.Section]bool, len(cfg.Sections)), descs: newDescs(),
 		outage: conn.Outage{Logger: cfg.Logger, What: "asking how the clusters do, for Prometheus"},
 	}
 	for _, name := range cfg.Sections {

@@ -35,8 +35,8 @@ func newDescs() descs {
 }
 
 // Describe implements prometheus.Collector.
-func (*Collector) Describe(to chan<- *prometheus.Desc) {
-	d := newDescs()
+func (c *Collector) Describe(to chan<- *prometheus.Desc) {
+	d := c.descs
 	for _, one := range []*prometheus.Desc{
 		d.clusters, d.without, d.failures, d.oldest, d.up, d.seen, d.snapshotAge, d.failing, d.queueLen,
 	} {
@@ -47,7 +47,7 @@ func (*Collector) Describe(to chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (c *Collector) Collect(to chan<- prometheus.Metric) {
 	now, failures := c.look()
-	s := sink{descs: newDescs(), to: to}
+	s := sink{descs: c.descs, to: to}
 	s.counter(s.failures, failures)
 	s.gauge(s.without, float64(now.left))
 	byStatus := map[snapshot.Status]int{snapshot.Online: 0, snapshot.Stale: 0, snapshot.Offline: 0, snapshot.Unknown: 0}
