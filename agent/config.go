@@ -102,9 +102,6 @@ func (c Config) withDefaults() Config {
 	if c.Instance == "" {
 		c.Instance = key.HostInstance("agent")
 	}
-	if c.OnMetricsListen == nil {
-		c.OnMetricsListen = func(net.Addr) {}
-	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -138,7 +135,7 @@ func (c Config) Validate() error {
 
 // validateBounds leaves the names out.
 func (c Config) validateBounds() error {
-	if err := errors.Join(validateListen("metrics listen", c.MetricsListen), c.Admin.Validate()); err != nil {
+	if err := c.beside().Validate(); err != nil {
 		return err
 	}
 	if len(c.Instance) > key.MaxUnique {

@@ -124,10 +124,8 @@ func (c Config) withDefaults() Config {
 	if c.Replica == "" {
 		c.Replica = key.HostInstance("master")
 	}
-	for _, told := range []*func(net.Addr){&c.OnListen, &c.OnMetricsListen} {
-		if *told == nil {
-			*told = func(net.Addr) {}
-		}
+	if c.OnListen == nil {
+		c.OnListen = func(net.Addr) {}
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -148,10 +146,7 @@ func (c Config) Validate() error {
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		return fmt.Errorf("listen: %q is no host:port", c.Listen)
 	}
-	if _, _, err := net.SplitHostPort(c.MetricsListen); c.MetricsListen != "" && err != nil {
-		return fmt.Errorf("metrics listen: %q is no host:port", c.MetricsListen)
-	}
-	if err := c.Admin.Validate(); err != nil {
+	if err := c.beside().Validate(); err != nil {
 		return err
 	}
 	if err := c.validateAuth(); err != nil {

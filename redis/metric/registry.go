@@ -30,12 +30,3 @@ func NewRegistry() (*prometheus.Registry, error) {
 func Handler(registry *prometheus.Registry) http.Handler {
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes})
 }
-
-// OnPath is the handler of a listener that serves nothing but /metrics, and /healthz to
-// whoever wants to know whether the process lives.
-func OnPath(metrics http.Handler) http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", metrics)
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
-	return mux
-}

@@ -1,4 +1,4 @@
-package metric_test
+package admin_test
 
 import (
 	"net/http"
@@ -6,14 +6,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/atlhyper/observe/redis/metric"
+	"github.com/atlhyper/observe/shared/admin"
 )
 
 // A probe is answered whatever the metrics are busy with; nothing else is served.
 func TestOnPath(t *testing.T) {
 	t.Parallel()
 	busy := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
-	handler := metric.OnPath(busy)
+	handler := admin.OnPath(busy)
 	for request, want := range map[string]int{
 		"GET /metrics":   http.StatusServiceUnavailable,
 		"GET /healthz":   http.StatusNoContent,
