@@ -35,8 +35,10 @@ func Run(ctx context.Context, server *http.Server, listener net.Listener, drain 
 	defer cancel()
 	err := server.Shutdown(bounded)
 	if err != nil {
-		cut()
+		// Connections first: a handler that returns for its context's end would else
+		// have its half answer, or an empty 200, sent as a whole one.
 		err = errors.Join(fmt.Errorf("requests still run after %s: %w", drain, err), server.Close())
+		cut()
 	}
 	if serveErr := <-served; !errors.Is(serveErr, http.ErrServerClosed) {
 		err = errors.Join(err, serveErr)
