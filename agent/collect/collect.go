@@ -166,6 +166,9 @@ func (c *Collector[R]) Run(ctx context.Context) error {
 	publish := func() {
 		flush.Stop()
 		retry.Stop()
+		if ctx.Err() != nil { // seen after what came later than it: that is too late
+			return
+		}
 		if c.publish(ctx) {
 			backoff.Reset()
 		} else {

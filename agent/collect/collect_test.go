@@ -3,10 +3,12 @@ package collect_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"math"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -259,6 +261,54 @@ func TestRunAgain(t *testing.T) {
 	if len(r.published) > 0 {
 		t.Errorf("published besides: %+v", <-r.published)
 	}
+}
+
+// What ends when the Collector was told to end is not published, though there was no time
+// yet to heed that.
+func TestNothingIsPublishedAfterTheEnd(t *testing.T) {
+	for range 20 { // which of both it sees first is chance
+		synctest.Test(t, func(t *testing.T) {
+			log := held{slog.DiscardHandler, make(chan struct{})}
+			r := newRecorder()
+			c, err := collect.New(collect.Config[int]{
+				Sections: table{
+					{Name: "a", Collect: func(context.Context, int) (any, error) { return nil, errors.New("it failed") }},
+					{Name: "b", Collect: func(ctx context.Context, _ int) (any, error) { <-ctx.Done(); return "late", nil }},
+				},
+				Begin:     func(context.Context, time.Time) int { return 0 },
+				Publisher: r, Interval: time.Hour, Timeout: time.Minute, Flush: time.Hour, Logger: slog.New(log),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			ended := make(chan error, 1)
+			go func() { ended <- c.Run(ctx) }()
+			synctest.Wait() // it tells of a's failure
+			cancel()
+			synctest.Wait() // b has returned
+			close(log.release)
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+			if len(r.published) > 0 {
+				t.Errorf("published %+v", <-r.published)
+			}
+		})
+	}
+}
+
+// held is a log on which every line waits until release is closed.
+type held struct {
+	slog.Handler
+	release chan struct{}
+}
+
+func (held) Enabled(context.Context, slog.Level) bool { return true }
+
+func (h held) Handle(context.Context, slog.Record) error {
+	<-h.release
+	return nil
 }
 
 func must(data []byte, err error) []byte {
