@@ -100,83 +100,90 @@ func value(v any) func(context.Context, int) (any, error) {
 	return func(context.Context, int) (any, error) { return v, nil }
 }
 
+// On a clock of its own, on which nothing takes time: a round ends before the next one
+// begins.
 func TestARoundIsSharedAndPublishedTogether(t *testing.T) {
-	r := newRecorder()
-	round := func(_ context.Context, n int) (any, error) { return int64(n), nil }
-	run(t, table{{Name: "a", Collect: round, Window: time.Minute}, {Name: "b", Collect: round}}, func(c *collect.Config[int]) {
-		c.Publisher, c.Flush = r, time.Minute
-		// Long enough for a busy machine to end a round before the next one begins.
-		c.Interval = 500 * time.Millisecond
-		c.Reads = func(round int, name model.Section) snapshot.Reads {
-			return snapshot.Reads{Statements: int64(round), Rows: int64(name[0])}
+	synctest.Test(t, func(t *testing.T) {
+		r := newRecorder()
+		round := func(_ context.Context, n int) (any, error) { return int64(n), nil }
+		run(t, table{{Name: "a", Collect: round, Window: time.Minute}, {Name: "b", Collect: round}}, func(c *collect.Config[int]) {
+			c.Publisher, c.Flush = r, time.Minute
+			c.Reads = func(round int, name model.Section) snapshot.Reads {
+				return snapshot.Reads{Statements: int64(round), Rows: int64(name[0])}
+			}
+		})
+		for want := int64(1); want <= 3; want++ {
+			updates := <-r.published
+			var names []string
+			for _, u := range updates {
+				names = append(names, string(u.Name))
+				var got int64
+				if err := codec.Decode(u.Data, &got); err != nil || got != want {
+					t.Errorf("%s of round %d holds %d, %v", u.Name, want, got, err)
+				}
+				if u.Reads != (snapshot.Reads{Statements: want, Rows: int64(u.Name[0])}) {
+					t.Errorf("%s of round %d read %+v", u.Name, want, u.Reads)
+				}
+				if u.Name == "a" && u.Window != time.Minute {
+					t.Errorf("window %s, want 1m", u.Window)
+				}
+			}
+			if slices.Sort(names); !slices.Equal(names, []string{"a", "b"}) {
+				t.Fatalf("published %v, want a and b in one step", names)
+			}
 		}
 	})
-	for want := int64(1); want <= 3; want++ {
-		updates := <-r.published
-		var names []string
-		for _, u := range updates {
-			names = append(names, string(u.Name))
-			var got int64
-			if err := codec.Decode(u.Data, &got); err != nil || got != want {
-				t.Errorf("%s of round %d holds %d, %v", u.Name, want, got, err)
-			}
-			if u.Reads != (snapshot.Reads{Statements: want, Rows: int64(u.Name[0])}) {
-				t.Errorf("%s of round %d read %+v", u.Name, want, u.Reads)
-			}
-			if u.Name == "a" && u.Window != time.Minute {
-				t.Errorf("window %s, want 1m", u.Window)
-			}
-		}
-		if slices.Sort(names); !slices.Equal(names, []string{"a", "b"}) {
-			t.Fatalf("published %v, want a and b in one step", names)
-		}
-	}
 }
 
 func TestASlowSectionHoldsNobodyBackAndRunsOnce(t *testing.T) {
-	r := newRecorder()
-	release := make(chan struct{})
-	starts := make(chan struct{}, 100)
-	slow := func(context.Context, int) (any, error) {
-		starts <- struct{}{}
-		<-release
-		return "slow", nil
-	}
-	run(t, table{{Name: "fast", Collect: value("x")}, {Name: "slow", Collect: slow}}, func(c *collect.Config[int]) { c.Publisher = r })
-	for range 4 {
-		if u := r.next(t, "fast"); u.Err != "" {
-			t.Fatalf("fast failed: %s", u.Err)
+	synctest.Test(t, func(t *testing.T) {
+		r := newRecorder()
+		release := make(chan struct{})
+		starts := make(chan struct{}, 100)
+		slow := func(context.Context, int) (any, error) {
+			starts <- struct{}{}
+			<-release
+			return "slow", nil
 		}
-	}
-	if n := len(starts); n != 1 {
-		t.Errorf("the slow section was started %d times while it ran", n)
-	}
-	close(release)
-	if u := r.next(t, "slow"); u.Err != "" || u.Data == nil {
-		t.Errorf("slow: %+v", u)
-	}
+		run(t, table{{Name: "fast", Collect: value("x")}, {Name: "slow", Collect: slow}}, func(c *collect.Config[int]) { c.Publisher = r })
+		for range 4 {
+			if u := r.next(t, "fast"); u.Err != "" {
+				t.Errorf("fast failed: %s", u.Err)
+			}
+		}
+		synctest.Wait()
+		if n := len(starts); n != 1 {
+			t.Errorf("the slow section was started %d times while it ran", n)
+		}
+		close(release)
+		if u := r.next(t, "slow"); u.Err != "" || u.Data == nil {
+			t.Errorf("slow: %+v", u)
+		}
+	})
 }
 
 func TestTimeoutIsReportedAndTheLateValueDropped(t *testing.T) {
-	r := newRecorder()
-	release := make(chan struct{})
-	deaf := func(_ context.Context, round int) (any, error) { // does not heed its context
-		if round == 1 {
-			<-release
-			return "too late", nil
+	synctest.Test(t, func(t *testing.T) {
+		r := newRecorder()
+		release := make(chan struct{})
+		deaf := func(_ context.Context, round int) (any, error) { // does not heed its context
+			if round == 1 {
+				<-release
+				return "too late", nil
+			}
+			return "good", nil
 		}
-		return "good", nil
-	}
-	run(t, table{{Name: "deaf", Collect: deaf}}, func(c *collect.Config[int]) { c.Publisher, c.Timeout = r, 50*time.Millisecond })
-	u := r.next(t, "deaf")
-	if u.Data != nil || u.Err != "the collection did not end within 50ms" {
-		t.Fatalf("update %+v, want the timeout", u)
-	}
-	close(release)
-	var got string
-	if err := codec.Decode(r.next(t, "deaf").Data, &got); err != nil || got != "good" {
-		t.Errorf("published %q, %v after the timeout", got, err)
-	}
+		run(t, table{{Name: "deaf", Collect: deaf}}, func(c *collect.Config[int]) { c.Publisher, c.Timeout = r, 50*time.Millisecond })
+		u := r.next(t, "deaf")
+		if u.Data != nil || u.Err != "the collection did not end within 50ms" {
+			t.Errorf("update %+v, want the timeout", u)
+		}
+		close(release)
+		var got string
+		if err := codec.Decode(r.next(t, "deaf").Data, &got); err != nil || got != "good" {
+			t.Errorf("published %q, %v after the timeout", got, err)
+		}
+	})
 }
 
 func TestFailuresAreSaidWithoutSecrets(t *testing.T) {
