@@ -186,7 +186,10 @@ func TestNodesHaveTheirNamesFromTheFirstCollection(t *testing.T) {
 		}
 	}
 	r := run(t, func(c *agent.Config) { c.Kubernetes, c.Source = k, telemetry{begins} })
-	redistest.Eventually(t, "a collection is published", func() bool { return r.text(t, model.SectionMetricsSummary) == "2" })
+	redistest.Eventually(t, "a second collection is published", func() bool {
+		n, err := strconv.Atoi(r.text(t, model.SectionMetricsSummary))
+		return err == nil && n >= 2
+	})
 	if n := early.Load(); n > 0 {
 		t.Errorf("%d collections began before the names were known", n)
 	}
