@@ -7,10 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/atlhyper/observe/redis/key"
+	"github.com/atlhyper/observe/shared/ascii"
 	"github.com/atlhyper/observe/shared/fault"
 )
 
@@ -122,11 +122,8 @@ func ValidateName(name string) error {
 	if len(name) > MaxName {
 		return fmt.Errorf("name: is longer than %d characters", MaxName)
 	}
-	for _, c := range []byte(name) {
-		alnum := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
-		if !alnum && strings.IndexByte(".-_@:/+|", c) < 0 {
-			return fmt.Errorf("name: may hold only letters, digits and .-_@:/+|, not %q", c)
-		}
+	if i := ascii.IndexOther(name, ".-_@:/+|"); i >= 0 {
+		return fmt.Errorf("name: may hold only letters, digits and .-_@:/+|, not %q", name[i])
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/atlhyper/observe/master/access"
+	"github.com/atlhyper/observe/shared/ascii"
 	"github.com/atlhyper/observe/shared/fault"
 )
 
@@ -46,16 +47,7 @@ func (a *API) readSession(r *http.Request) (credential, error) {
 // one can stand in a cookie as it is.
 func isToken(s string) bool {
 	body := strings.TrimRight(s, "=")
-	if body == "" || len(s) > access.MaxToken {
-		return false
-	}
-	for _, c := range []byte(body) {
-		alnum := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
-		if !alnum && strings.IndexByte("-._~+/", c) < 0 {
-			return false
-		}
-	}
-	return true
+	return body != "" && len(s) <= access.MaxToken && ascii.IndexOther(body, "-._~+/") < 0
 }
 
 // refuseCredentials refuses a URL that holds what looks like credentials: URLs are kept

@@ -8,6 +8,7 @@ import (
 
 	"github.com/atlhyper/observe/master/access"
 	"github.com/atlhyper/observe/redis/key"
+	"github.com/atlhyper/observe/shared/ascii"
 	"github.com/atlhyper/observe/shared/fault"
 )
 
@@ -79,14 +80,5 @@ func newID() string {
 
 // saneID accepts the ids of proxies: they reach the logs.
 func saneID(id string) bool {
-	if id == "" || len(id) > 64 {
-		return false
-	}
-	for _, c := range []byte(id) {
-		alnum := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
-		if !alnum && c != '-' && c != '_' && c != '.' {
-			return false
-		}
-	}
-	return true
+	return id != "" && len(id) <= 64 && ascii.IndexOther(id, "-_.") < 0
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/atlhyper/observe/master/access"
+	"github.com/atlhyper/observe/shared/ascii"
 	"github.com/atlhyper/observe/shared/detail"
 )
 
@@ -93,11 +94,5 @@ func isName(text string) bool {
 	if len(text) > maxName || strings.HasPrefix(text, access.TokenPrefix) || strings.HasPrefix(text, "eyJ") {
 		return false
 	}
-	for _, c := range []byte(text) {
-		alnum := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
-		if !alnum && !strings.ContainsRune("-_.:/", rune(c)) {
-			return false
-		}
-	}
-	return true
+	return ascii.IndexOther(text, "-_.:/") < 0
 }
