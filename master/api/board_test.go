@@ -113,7 +113,8 @@ type streamServer struct {
 	registry *prometheus.Registry
 }
 
-func (b *board) serve(t *testing.T, change func(*api.Config)) *streamServer {
+// serve starts a server; what wraps its handler may be given.
+func (b *board) serve(t *testing.T, change func(*api.Config), wraps ...func(http.Handler) http.Handler) *streamServer {
 	t.Helper()
 	s := &streamServer{board: b, registry: prometheus.NewRegistry()}
 	cfg := api.Config{
@@ -127,7 +128,11 @@ func (b *board) serve(t *testing.T, change func(*api.Config)) *streamServer {
 	if s.api, err = api.New(cfg); err != nil {
 		t.Fatal(err)
 	}
-	s.server = httptest.NewUnstartedServer(s.api)
+	var handler http.Handler = s.api
+	for _, wrap := range wraps {
+		handler = wrap(handler)
+	}
+	s.server = httptest.NewUnstartedServer(handler)
 	s.server.Config.WriteTimeout = time.Minute
 	s.server.Start()
 	t.Cleanup(s.server.Close)
