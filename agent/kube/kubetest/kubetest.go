@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -100,6 +101,8 @@ func (s *Server) start(assets string) error {
 		return err
 	}
 	api.Address, api.Port = "127.0.0.1", port
+	// Nobody is to find it: etcd takes any port that is free when it listens.
+	s.plane.Etcd.Configure().Set("listen-peer-urls", "http://127.0.0.1:0")
 	s.plane.Etcd.StartTimeout, s.plane.Etcd.StopTimeout = patience, patience
 	api.StartTimeout, api.StopTimeout = patience, patience
 	// Certificates and data outlive a restart only in folders that were named.
@@ -137,6 +140,8 @@ func freePort() (string, error) {
 }
 
 // ready waits until the API server has written what it writes at its first start.
+// The last of it is where the service is that all clusters have, which comes after it
+// says that it is ready.
 func (s *Server) ready() error {
 	client, err := kubernetes.NewForConfig(s.admin)
 	if err != nil {
@@ -148,6 +153,9 @@ func (s *Server) ready() error {
 	defer ticker.Stop()
 	for {
 		_, err := client.Discovery().RESTClient().Get().AbsPath("/readyz").DoRaw(ctx)
+		if err == nil {
+			_, err = client.DiscoveryV1().EndpointSlices(metav1.NamespaceDefault).Get(ctx, "kubernetes", metav1.GetOptions{})
+		}
 		if err == nil {
 			return nil
 		}
