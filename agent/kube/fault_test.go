@@ -90,7 +90,9 @@ func TestWatchIsCut(t *testing.T) {
 	ready(t, c)
 	maps := informerOf(t, c, "configmaps")
 	eventually(t, "it is still", func() bool { v, _ := mapsShown(t, c, ns); return len(v) == 2*each })
-	before := maps.version.Load()
+	// What the store holds is told a moment later.
+	before := uint64(len(maps.items()))
+	eventually(t, "each that is there is told", func() bool { return maps.version.Load() == before })
 
 	last, _ := mapsShown(t, c, ns)
 	look := func() {
@@ -134,6 +136,7 @@ func TestWatchIsCut(t *testing.T) {
 	}
 	eventually(t, "all that was written is shown", func() bool { look(); return cmp.Equal(want, last) })
 	// Each change is told once, whether the watch went on or all was listed anew.
+	eventually(t, "all that is shown is told", func() bool { return maps.version.Load()-before >= 3*each })
 	if got := maps.version.Load() - before; got != 3*each {
 		t.Errorf("%d changes are told, not %d", got, 3*each)
 	}

@@ -68,10 +68,11 @@ type clock struct{ ahead atomic.Int64 }
 func (c *clock) now() time.Time          { return time.Now().Add(time.Duration(c.ahead.Load())) }
 func (c *clock) advance(d time.Duration) { c.ahead.Add(int64(d)) }
 
-// follow runs a Cluster until the test ends.
+// follow runs a Cluster until the test ends. Unless change says otherwise, its patience
+// outlasts what a busy machine may do.
 func follow(t *testing.T, api *rest.Config, change ...func(*Config)) *Cluster {
 	t.Helper()
-	cfg := Config{API: api, Logger: slog.New(slog.NewTextHandler(t.Output(), nil))}
+	cfg := Config{API: api, Patience: time.Minute, Logger: slog.New(slog.NewTextHandler(t.Output(), nil))}
 	for _, f := range change {
 		f(&cfg)
 	}

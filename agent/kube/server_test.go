@@ -211,11 +211,14 @@ func TestAChangeIsItsSectionsAlone(t *testing.T) {
 	pod.Status.Phase = corev1.PodRunning
 	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "main", RestartCount: 7, State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}}}}
 	must[*corev1.Pod](t)(client.CoreV1().Pods(ns).UpdateStatus(t.Context(), pod, metav1.UpdateOptions{}))
+	var shown model.KubePod
 	eventually(t, "the pod runs", func() bool {
-		return in(t, c, model.SectionKubePods, ns)[0].FieldByName("Phase").String() == "Running"
+		if pods := in(t, c, model.SectionKubePods, ns); len(pods) == 1 {
+			shown, _ = pods[0].Interface().(model.KubePod)
+		}
+		return shown.Phase == "Running"
 	})
-	shown, ok := in(t, c, model.SectionKubePods, ns)[0].Interface().(model.KubePod)
-	if !ok || shown.Reason != "CrashLoopBackOff" || shown.Restarts != 7 || shown.Ready != 0 {
+	if shown.Reason != "CrashLoopBackOff" || shown.Restarts != 7 || shown.Ready != 0 {
 		t.Errorf("shown as %+v", shown)
 	}
 	after := versions()
