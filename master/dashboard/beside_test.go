@@ -15,6 +15,7 @@ func TestAnswersStandBesideOthers(t *testing.T) {
 	server := redistest.Start(t)
 	newAgent(t, server, cluster, 100*time.Second).publishAt(time.Now(), 1, edges, nodes)
 	r := newReplica(t, server, idle)
+	r.stopClock()
 	first, _, err := r.get(t, edges)
 	if err != nil {
 		t.Fatal(err)
@@ -38,8 +39,8 @@ func TestSubscribersWithoutRoom(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	a := newAgent(t, server, cluster, 100*time.Second)
-	a.publishAt(time.Now(), 1, edges, nodes)                                                      // without a beat, whose end is a change
-	r := newReplica(t, server, func(_ *replica, cfg *dashboard.Config) { cfg.CacheBytes = 2000 }) // one of them
+	a.publishAt(time.Now(), 1, edges, nodes)                                                            // without a beat, whose end is a change
+	r := newReplica(t, server, idle, func(_ *replica, cfg *dashboard.Config) { cfg.CacheBytes = 2000 }) // one of them
 	r.stopClock()
 	changed, stop := r.Subscribe(cluster, []model.Section{edges, nodes})
 	defer stop()

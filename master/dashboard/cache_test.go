@@ -85,11 +85,11 @@ func TestWarmRequestsAreFree(t *testing.T) {
 	server := redistest.Start(t)
 	newAgent(t, server, cluster, 10*time.Second).publish(1, edges)
 	r := newReplica(t, server, idle)
+	r.stopClock()
 	want, _, err := r.get(t, edges)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.stopClock()
 	before, ctx := r.commands.Load(), t.Context()
 	allocs := testing.AllocsPerRun(1000, func() {
 		if got, err := r.Section(ctx, cluster, edges); got != want || err != nil {
@@ -173,7 +173,7 @@ func TestTheSameValueIsNotReadAgain(t *testing.T) {
 	if err := server.Client(t).HSet(t.Context(), cluster.Snapshot(), string(edges), "\xc1").Err(); err != nil {
 		t.Fatal(err)
 	}
-	a.publish(1, edges)
+	a.publishAt(first.Meta.CollectedAt.Add(time.Second), 1, edges)
 	_, b := r.until(t, edges, "it was collected again", func(b body) bool { return !b.Meta.CollectedAt.Equal(first.Meta.CollectedAt) })
 	if !shows("1")(b) || b.Meta.Seq != first.Meta.Seq {
 		t.Errorf("%+v with %s", b.Meta, b.Data)
@@ -185,7 +185,7 @@ func TestFormsAreMadeAhead(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	a := newAgent(t, server, cluster, 10*time.Second)
-	r := startReplica(t, server)
+	r := startReplica(t, server, patient)
 	publish := func(text string) {
 		if _, err := a.writer.Publish(t.Context(), []snapshot.Update{{Name: edges, Data: encode(t, text), At: time.Now()}}); err != nil {
 			t.Fatal(err)
@@ -215,7 +215,7 @@ func TestIdleSectionsAreDropped(t *testing.T) {
 	server := redistest.Start(t)
 	newAgent(t, server, cluster, 10*time.Second).publish(1, edges, nodes)
 	newAgent(t, server, "other", 10*time.Second).publish(1, edges)
-	r := startReplica(t, server)
+	r := startReplica(t, server, patient)
 	_, stop := r.Subscribe("other", []model.Section{edges})
 	for _, k := range []struct {
 		c    key.Cluster
@@ -257,7 +257,7 @@ func TestTheCacheIsBounded(t *testing.T) {
 	t.Parallel()
 	const bound = 100 << 10
 	server := redistest.Start(t)
-	r := newReplica(t, server, func(_ *replica, cfg *dashboard.Config) { cfg.CacheBytes = bound })
+	r := newReplica(t, server, idle, func(_ *replica, cfg *dashboard.Config) { cfg.CacheBytes = bound })
 	r.stopClock()
 	ask := func(c key.Cluster, want int) {
 		t.Helper()

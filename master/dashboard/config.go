@@ -28,6 +28,7 @@ type Reader interface {
 // Defaults of Config.
 const (
 	DefaultReadTimeout = 3 * time.Second
+	DefaultOverdueWait = time.Second
 	DefaultCacheBytes  = 256 << 20
 	DefaultIdle        = 10 * time.Minute
 )
@@ -38,6 +39,10 @@ type Config struct {
 	Reader Reader
 	// ReadTimeout bounds one read of Redis; 0 means 3 s.
 	ReadTimeout time.Duration
+	// OverdueWait is how long a request waits for the check of what is held and overdue,
+	// before it is answered with that and a word that Redis does not answer; it is at most
+	// ReadTimeout. 0 means 1 s.
+	OverdueWait time.Duration
 	// CheckInterval is between two checks of what is held, apart from those after an
 	// event; 0 means 1 s. Answers older than 2 s are checked on demand.
 	CheckInterval time.Duration
@@ -71,6 +76,7 @@ func (c Config) withDefaults() (Config, error) {
 		value time.Duration
 	}{
 		{"ReadTimeout", &c.ReadTimeout, DefaultReadTimeout},
+		{"OverdueWait", &c.OverdueWait, DefaultOverdueWait},
 		{"CheckInterval", &c.CheckInterval, time.Second},
 		{"Idle", &c.Idle, DefaultIdle},
 	} {

@@ -138,9 +138,6 @@ func (s *Service) judged(ctx context.Context, e *entry, h *held, now instant) (*
 	return answer, v
 }
 
-// overdueWait is how long a request waits for the check of what is held.
-const overdueWait = time.Second
-
 // load asks Redis, and returns what is held then.
 func (s *Service) load(ctx context.Context, cluster key.Cluster, name model.Section) (*Answer, error) {
 	e := s.cache.lock(cluster)
@@ -149,7 +146,7 @@ func (s *Service) load(ctx context.Context, cluster key.Cluster, name model.Sect
 	h.loads++
 	wait := s.cfg.ReadTimeout
 	if h.there && s.now() < h.until {
-		wait = min(wait, overdueWait)
+		wait = min(wait, s.cfg.OverdueWait)
 	}
 	e.mu.Unlock()
 	defer s.release(e, h)

@@ -32,7 +32,7 @@ func TestDerivedIsMadeOnce(t *testing.T) {
 		}
 	}
 	publish("two words")
-	r := startReplica(t, server)
+	r := startReplica(t, server, patient)
 	var made atomic.Int64
 	count := func(data []byte) (words, error) {
 		made.Add(1)

@@ -6,7 +6,6 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/atlhyper/observe/master/dashboard"
 	"github.com/atlhyper/observe/redis/key"
 	"github.com/atlhyper/observe/redis/snapshot"
 	"github.com/atlhyper/observe/shared/codec"
@@ -19,8 +18,11 @@ func TestAnAgentThatLeftIsSaid(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	h.publish(t, model.SectionMetricsNodes, []model.NodeMetrics{}, "")
-	there, b := h.section(t, model.SectionMetricsNodes)
-	if b.Meta.ClusterStatus != "online" || string(b.Data) != "[]" {
+	there, b := h.once(t, model.SectionMetricsNodes, "the cluster is online", func(b body) bool {
+		h.beat(t)
+		return b.Meta.ClusterStatus == "online"
+	})
+	if string(b.Data) != "[]" {
 		t.Errorf("an empty section of a live cluster: %+v with %s", b.Meta, b.Data)
 	}
 
@@ -68,7 +70,7 @@ func TestAnAgentThatLeftIsSaid(t *testing.T) {
 	if err := h.putListed(t, time.Now().Add(-time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	c, err = newService(t, dashboard.Config{Reader: snapshot.NewReader(h.clients, snapshot.ReaderConfig{})}).Cluster(t.Context(), cluster)
+	c, err = newService(t, waiting(snapshot.NewReader(h.clients, snapshot.ReaderConfig{}))).Cluster(t.Context(), cluster)
 	if err != nil || c.Status != "offline" || c.Snapshot.State != "expired" || c.Snapshot.ExpiredAt == "" || c.Snapshot.ExpiredAt != c.LastSeen {
 		t.Errorf("cluster %+v, %v", c, err)
 	}

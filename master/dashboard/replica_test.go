@@ -47,8 +47,13 @@ type deafReader struct{ *snapshot.Reader }
 
 func (deafReader) Events(ctx context.Context, _ func(key.Cluster), _ func()) { <-ctx.Done() }
 
-// idle does not run: it asks Redis on demand only.
-func idle(*replica, *dashboard.Config) {}
+// patient waits for what Redis says: how long that may take is not what is tested.
+func patient(_ *replica, cfg *dashboard.Config) {
+	cfg.ReadTimeout, cfg.OverdueWait = time.Minute, time.Minute
+}
+
+// idle does not run: it asks Redis on demand only, and waits.
+func idle(r *replica, cfg *dashboard.Config) { patient(r, cfg) }
 
 // newReplica returns a replica that is not running.
 func newReplica(tb testing.TB, server *redistest.Server, opts ...option) *replica {
