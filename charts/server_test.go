@@ -1,7 +1,6 @@
 package charts
 
 import (
-	"context"
 	"encoding/json"
 	"flag"
 	"os"
@@ -270,8 +269,10 @@ func TestPodsAreTakenWhereRestricted(t *testing.T) {
 	}
 }
 
-// account is how the agent's ServiceAccount of a variant, whose rights are given for the
-// length of the test, reaches the API server: by a token, as from its pod.
+// account is how the agent's ServiceAccount of a variant reaches the API server: by a
+// token, as from its pod. Accounts and rights stay, and those of the next variant with the
+// same names take their place, as in an upgrade: of what was deleted and made again, parts
+// of the API server may know for a while that it is not there, or the one before.
 func (c *cluster) account(t *testing.T, variant string) *rest.Config {
 	t.Helper()
 	c.namespace(t)
@@ -285,15 +286,6 @@ func (c *cluster) account(t *testing.T, variant string) *rest.Config {
 		if err := c.apply(t, o); err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() {
-			resource, err := c.resource(o)
-			if err == nil {
-				err = resource.Delete(context.Background(), o.GetName(), metav1.DeleteOptions{})
-			}
-			if err != nil {
-				t.Error(err)
-			}
-		})
 	}
 	for _, d := range of[appsv1.Deployment](t, objects(t, variant), "Deployment") {
 		if d.Spec.Template.Spec.Containers[0].Name == "agent" {
