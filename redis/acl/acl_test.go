@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"go.uber.org/goleak"
 
 	"github.com/atlhyper/observe/redis/acl"
 	"github.com/atlhyper/observe/redis/conn"
@@ -21,7 +20,7 @@ import (
 	"github.com/atlhyper/observe/redis/redistest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { redistest.VerifyTestMain(m) }
 
 // patience bounds a flow; none that works comes near it.
 const patience = 2 * time.Minute

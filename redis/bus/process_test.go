@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"go.uber.org/goleak"
 
 	"github.com/atlhyper/observe/redis/bus"
 	"github.com/atlhyper/observe/redis/conn"
@@ -40,7 +39,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	goleak.VerifyTestMain(m)
+	redistest.VerifyTestMain(m)
 }
 
 // agentProcess is an agent that beats and echoes, until SIGTERM.

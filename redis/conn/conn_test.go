@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"go.uber.org/goleak"
 
 	"github.com/atlhyper/observe/redis/conn"
 	"github.com/atlhyper/observe/redis/conn/conntest"
@@ -24,7 +23,7 @@ import (
 	"github.com/atlhyper/observe/shared/fault"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { redistest.VerifyTestMain(m) }
 
 func TestOpenAndPing(t *testing.T) {
 	t.Parallel()

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"go.uber.org/goleak"
 
 	"github.com/atlhyper/observe/redis/acl"
 	"github.com/atlhyper/observe/redis/bus"
@@ -24,7 +23,7 @@ import (
 	"github.com/atlhyper/observe/shared/detail"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { redistest.VerifyTestMain(m) }
 
 const east = key.Cluster("east")
 

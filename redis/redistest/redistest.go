@@ -26,7 +26,10 @@ import (
 )
 
 // startTimeout is how long the server may take to answer its first PING.
-const startTimeout = 20 * time.Second
+const startTimeout = time.Minute
+
+// clientTimeout is how long a server may take to answer a Client.
+const clientTimeout = time.Minute
 
 // Server is one redis-server process. Its methods fail the test on errors; they
 // must not be called from several goroutines at once.
@@ -43,6 +46,8 @@ type Server struct {
 	// monitor makes it a Sentinel: the lines of its configuration.
 	monitor []string
 	dir     string // of its files
+	// reserved are the ports, until release.
+	reserved []func() error
 
 	mu     sync.Mutex
 	proc   *process
@@ -94,7 +99,12 @@ func Start(tb testing.TB, opts ...Option) *Server {
 func (s *Server) launch() {
 	s.t.Helper()
 	s.dir = s.t.TempDir()
-	s.t.Cleanup(s.stop)
+	s.t.Cleanup(func() {
+		s.stop()
+		if err := s.releasePorts(); err != nil {
+			s.t.Errorf("redistest: %v", err)
+		}
+	})
 	s.start()
 }
 
@@ -151,6 +161,8 @@ func (s *Server) newClient() *redis.Client {
 	return redis.NewClient(&redis.Options{
 		TLSConfig: s.certs.client(),
 		Network:   network, Addr: s.Addr(), MaxRetries: -1, DialerRetries: 1, DisableIdentity: true, PipelinePoolSize: -1,
+		// What it asks is set-up: a machine that stands still for a while fails no test.
+		DialTimeout: clientTimeout, ReadTimeout: clientTimeout, WriteTimeout: clientTimeout, PoolTimeout: clientTimeout,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	})
 }
@@ -234,11 +246,14 @@ func (s *Server) start() {
 // choosePorts chooses free ones, and writes a Sentinel's configuration, which it
 // rewrites itself while it runs.
 func (s *Server) choosePorts() (err error) {
-	if s.port, err = freePort(); err != nil {
+	if err := s.releasePorts(); err != nil {
+		return err
+	}
+	if s.port, err = s.reserve(); err != nil {
 		return err
 	}
 	if s.bus != 0 {
-		if s.bus, err = freePort(); err != nil {
+		if s.bus, err = s.reserve(); err != nil {
 			return err
 		}
 	}
@@ -368,11 +383,21 @@ func isReply(err error) bool {
 	return errors.As(err, &reply)
 }
 
-func freePort() (int, error) {
-	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+// reserve chooses a port that is the server's until the test ends, also while it does
+// not run.
+func (s *Server) reserve() (int, error) {
+	port, release, err := reservePort()
+	if err == nil {
+		s.reserved = append(s.reserved, release)
 	}
-	port := l.Addr().(*net.TCPAddr).Port
-	return port, l.Close()
+	return port, err
+}
+
+func (s *Server) releasePorts() error {
+	var errs []error
+	for _, release := range s.reserved {
+		errs = append(errs, release())
+	}
+	s.reserved = nil
+	return errors.Join(errs...)
 }

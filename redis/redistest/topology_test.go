@@ -2,6 +2,7 @@ package redistest_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -12,8 +13,13 @@ func TestSentinels(t *testing.T) {
 	t.Parallel()
 	s := redistest.StartSentinels(t)
 	old := s.Primary()
-	if err := old.Client(t).Set(t.Context(), "k", "v", 0).Err(); err != nil {
+	client := old.Client(t)
+	if err := client.Set(t.Context(), "k", "v", 0).Err(); err != nil {
 		t.Fatal(err)
+	}
+	// Sentinels do not wait for a replica to catch up.
+	if n, err := client.Wait(t.Context(), 2, 30*time.Second).Result(); err != nil || n != 2 {
+		t.Fatalf("%d replicas have it, %v", n, err)
 	}
 	s.Failover()
 	if got, err := s.Primary().Client(t).Get(t.Context(), "k").Result(); err != nil || got != "v" {
