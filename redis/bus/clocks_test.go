@@ -40,7 +40,7 @@ func TestClocksHoursApart(t *testing.T) {
 				t.Fatal(err)
 			}
 			r.run(func(ctx context.Context) error { return beatUntil(ctx, w) })
-			entered := make(chan time.Duration, 1)
+			entered := make(chan time.Duration, 100)
 			agent, err := bus.NewServer(clients, bus.ServerConfig{Cluster: cluster, Instance: "a1",
 				Handle: func(ctx context.Context, cmd bus.Command) bus.Reply {
 					if cmd.Kind == "hang" {
@@ -71,17 +71,19 @@ func TestClocksHoursApart(t *testing.T) {
 			}
 			// The run has about as long as the asker waits, not hours.
 			hang := echoRequest(t, 1)
-			hang.Kind, hang.Timeout = "hang", 500*time.Millisecond
-			_, err = client.Do(t.Context(), cluster, hang)
-			wantCode(t, err, fault.Timeout)
+			hang.Kind = "hang"
+			r.timesOut(client, hang, func() bool { return len(entered) > 0 })
 			if left := <-entered; left > time.Minute {
-				t.Errorf("the agent's run has %s of %s", left, hang.Timeout)
+				t.Errorf("the agent's run has %s", left)
 			}
-			// What is too late on Redis's clock is not run.
+			// What is too late on Redis's clock, however well that was measured, is not run.
+			before := agent.Stats().Expired
 			r.do(r.admin.RPush(t.Context(), cluster.Commands(), r.command("late", func(c *bus.Command) {
-				c.Deadline = time.Now().Add(-100 * time.Millisecond).UnixMilli()
+				c.Deadline = time.Now().Add(-time.Minute).UnixMilli()
 			})))
-			redistest.Eventually(t, "it is dropped", func() bool { return agent.Stats().Expired == 1 })
+			redistest.Eventually(t, "it is dropped", func() bool {
+				return agent.Stats().Expired > before && len(r.list(cluster.Commands()))+len(r.list(cluster.Claimed("a1"))) == 0
+			})
 			if n := len(r.list(cluster.Reply("late"))); n > 0 {
 				t.Error("a command past its deadline was answered")
 			}

@@ -21,51 +21,75 @@ import (
 	"github.com/atlhyper/observe/shared/fault"
 )
 
-// Who hangs up, or waited long enough, stops the run on the agent.
+// hearsCancels waits until the agents of the cluster do, so many of them.
+func (r *rig) hearsCancels(agents int64) {
+	r.t.Helper()
+	redistest.Eventually(r.t, "the agents hear cancels", func() bool {
+		return r.admin.PubSubNumSub(r.t.Context(), cluster.Cancels()).Val()[cluster.Cancels()] == agents
+	})
+}
+
+// Who hangs up stops the run on the agent.
 func TestCancelReachesTheHandler(t *testing.T) {
 	t.Parallel()
-	for _, tt := range []struct {
-		name string
-		end  func(cancel func(), req *bus.Request)
-		want func(error) bool
-	}{
-		{"hang up", func(cancel func(), _ *bus.Request) { cancel() }, func(err error) bool { return errors.Is(err, context.Canceled) }},
-		{"time-out", func(_ func(), req *bus.Request) { req.Timeout = 100 * time.Millisecond },
-			func(err error) bool { return fault.Is(err, fault.Timeout) }},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			r := newRig(t)
-			entered, ended := make(chan struct{}), make(chan struct{})
-			agent := r.idle(bus.ServerConfig{Handle: func(ctx context.Context, _ bus.Command) bus.Reply {
-				close(entered)
-				<-ctx.Done()
-				close(ended)
-				return bus.Refusal(fault.New(fault.Timeout, "stopped"))
-			}})
-			client := r.client(bus.ClientConfig{})
-			r.run(agent.Run)
-			redistest.Eventually(t, "the agent hears cancels", func() bool {
-				return r.admin.PubSubNumSub(t.Context(), cluster.Cancels()).Val()[cluster.Cancels()] == 1
-			})
-			ctx, cancel := context.WithCancel(t.Context())
-			defer cancel()
-			req := echoRequest(t, 1)
-			hangUp := func() {}
-			tt.end(func() { hangUp = cancel }, &req)
-			done := make(chan error, 1)
-			go func() {
-				_, err := client.Do(ctx, cluster, req)
-				done <- err
-			}()
-			<-entered
-			hangUp()
-			if err := <-done; !tt.want(err) {
-				t.Errorf("Do = %v", err)
-			}
-			<-ended
-			redistest.Eventually(t, "nothing is claimed", func() bool { return len(r.list(cluster.Claimed("a1"))) == 0 })
+	r := newRig(t)
+	entered, ended := make(chan struct{}), make(chan struct{})
+	agent := r.idle(bus.ServerConfig{Handle: func(ctx context.Context, _ bus.Command) bus.Reply {
+		close(entered)
+		<-ctx.Done()
+		close(ended)
+		return bus.Refusal(fault.New(fault.Timeout, "stopped"))
+	}})
+	client := r.client(bus.ClientConfig{})
+	r.run(agent.Run)
+	r.hearsCancels(1)
+	ctx, hangUp := context.WithCancel(t.Context())
+	defer hangUp()
+	done := make(chan error, 1)
+	go func() {
+		_, err := client.Do(ctx, cluster, echoRequest(t, 1))
+		done <- err
+	}()
+	<-entered
+	hangUp()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Errorf("Do = %v", err)
+	}
+	<-ended
+	redistest.Eventually(t, "nothing is claimed", func() bool { return len(r.list(cluster.Claimed("a1"))) == 0 })
+}
+
+// Who waited long enough stops the run, too.
+func TestTimeoutReachesTheHandler(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	ended := make(chan error, 100)
+	_, _ = r.agent(bus.ServerConfig{Handle: func(ctx context.Context, _ bus.Command) bus.Reply {
+		<-ctx.Done()
+		ended <- ctx.Err()
+		return bus.Refusal(fault.New(fault.Timeout, "stopped"))
+	}})
+	r.timesOut(r.client(bus.ClientConfig{}), echoRequest(t, 1), func() bool { return len(ended) > 0 })
+	redistest.Eventually(t, "nothing is claimed", func() bool { return len(r.list(cluster.Claimed("a1"))) == 0 })
+}
+
+// timesOut asks what nobody answers, with more and more time, until the agent began to
+// run it before the time was over: how much that takes is the machine's.
+func (r *rig) timesOut(client *bus.Client, req bus.Request, ran func() bool) {
+	r.t.Helper()
+	for req.Timeout = 100 * time.Millisecond; ; req.Timeout *= 2 {
+		_, err := client.Do(r.t.Context(), cluster, req)
+		// In less time than a push takes Redis is not known to have answered.
+		if !fault.Is(err, fault.Timeout) && !fault.Is(err, fault.StoreUnavailable) || req.Timeout > 10*time.Second {
+			r.t.Fatalf("within %s: %v, want %s", req.Timeout, err, fault.Timeout)
+		}
+		// What the agent was given is answered, or dropped, at the deadline.
+		redistest.Eventually(r.t, "the agent is done with it", func() bool {
+			return len(r.list(cluster.Commands()))+len(r.list(cluster.Claimed("a1"))) == 0
 		})
+		if ran() && fault.Is(err, fault.Timeout) {
+			return
+		}
 	}
 }
 
@@ -294,7 +318,7 @@ func TestCommandsOfADeadAgentAreTakenBack(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.oldBeat("dead", key.BeatExpiry+time.Second)
-	r.oldBeat("live", 0)
+	r.beats("live")
 	agent := r.idle(bus.ServerConfig{Handle: echo})
 	r.do(r.admin.HSet(t.Context(), cluster.Agents(), "Bad {name}", "x", "junk", "\xc1"))
 	for _, id := range []string{"c1", "c2"} {

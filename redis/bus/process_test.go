@@ -235,6 +235,11 @@ func TestFrozenAgent(t *testing.T) {
 	if reply := r.reply("c1"); reply.Agent != "a2" {
 		t.Errorf("c1: %+v, want the one answer of a2", reply)
 	}
+	redistest.Eventually(t, "its reply is announced", func() bool {
+		count.mu.Lock()
+		defer count.mu.Unlock()
+		return count.replies["c1"] > 0
+	})
 	count.mu.Lock()
 	defer count.mu.Unlock()
 	if n := count.replies["c1"]; n != 1 {
@@ -275,19 +280,29 @@ func TestFrozenBeyondTheDeadline(t *testing.T) {
 // rest to another one, and ends without an error.
 func TestTerminatedAgent(t *testing.T) {
 	t.Parallel()
-	const commands = 1500
+	const first, commands = 150, 1500
 	r := newRig(t)
 	count := r.tally()
-	first := r.process("a1")
+	process := r.process("a1")
 	redistest.Eventually(t, "the agent process beats", func() bool {
 		return r.admin.HExists(t.Context(), cluster.Agents(), "a1").Val()
 	})
 	client := r.client(bus.ClientConfig{})
+	for _, err := range flood(t, client, first, 32) {
+		t.Errorf("a request failed: %v", err)
+	}
+	// It does not answer the rest before the other one is there.
+	r.do(r.admin.Set(t.Context(), gateKey, "closed", 0))
 	failed := make(chan []error, 1)
-	go func() { failed <- flood(t, client, commands, 32) }()
-	redistest.Eventually(t, "it answers", func() bool { return client.Stats().Answered > commands/10 })
+	go func() { failed <- flood(t, client, commands-first, 32) }()
 	_, _ = r.agent(bus.ServerConfig{Instance: "a2", Slots: 4, Handle: count.echo})
-	r.signal(first, syscall.SIGTERM)
+	redistest.Eventually(t, "the second agent works", func() bool {
+		count.mu.Lock()
+		defer count.mu.Unlock()
+		return len(count.runs) > 0
+	})
+	r.do(r.admin.Del(t.Context(), gateKey))
+	r.signal(process, syscall.SIGTERM)
 	for _, err := range <-failed {
 		t.Errorf("a request failed: %v", err)
 	}

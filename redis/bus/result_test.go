@@ -40,7 +40,7 @@ func TestResultsAreShared(t *testing.T) {
 	r := newRig(t)
 	var runs atomic.Int64
 	_, _ = r.agent(bus.ServerConfig{Handle: counted(t, &runs)})
-	replicas := []*bus.Client{r.client(bus.ClientConfig{}), r.client(bus.ClientConfig{})}
+	replicas := []*bus.Client{r.client(bus.ClientConfig{}), r.client(bus.ClientConfig{Replica: "m2"})}
 	ask := func(kind detail.Kind, params string) (replies [2]bus.Reply, ran int64) {
 		t.Helper()
 		before := runs.Load()

@@ -163,6 +163,7 @@ func TestTraceOfFailures(t *testing.T) {
 		ended <- err
 	}()
 	redistest.Eventually(t, "it runs", func() bool { return len(r.list(cluster.Claimed("a1"))) == 1 })
+	r.hearsCancels(1)
 	hangUp()
 	if err := <-ended; err == nil {
 		t.Error("it was answered")
