@@ -85,6 +85,7 @@ func TestWatchIsCut(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	remembered(t)
 	proxy, through := server.Proxy(t, server.Admin())
 	c := follow(t, through)
 	ready(t, c)

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"slices"
 	"sync"
@@ -15,7 +16,9 @@ import (
 	"go.uber.org/goleak"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 
 	"github.com/atlhyper/observe/agent/kube/kubetest"
@@ -150,6 +153,25 @@ func code(c *Cluster, name model.Section) fault.Code {
 		return ""
 	}
 	return fault.From(err).Code
+}
+
+// remembered waits until what was written is in what the API server answers first lists
+// from, as informers ask for it: its memory of a kind follows etcd a moment later.
+func remembered(t *testing.T) {
+	t.Helper()
+	client := must[metadata.Interface](t)(metadata.NewForConfig(server.Admin()))
+	for _, k := range kinds() {
+		versions := func(of string) map[types.UID]string {
+			list := must[*metav1.PartialObjectMetadataList](t)(client.Resource(k.resource).List(t.Context(), metav1.ListOptions{ResourceVersion: of}))
+			out := make(map[types.UID]string, len(list.Items))
+			for i := range list.Items {
+				out[list.Items[i].UID] = list.Items[i].ResourceVersion
+			}
+			return out
+		}
+		want := versions("") // of etcd
+		eventually(t, k.resource.Resource+" are remembered", func() bool { return maps.Equal(want, versions("0")) })
+	}
 }
 
 // newNamespace makes a namespace for the test. There is no controller that could

@@ -91,6 +91,7 @@ func populate(t *testing.T, client kubernetes.Interface) string {
 	for _, err := range failures {
 		t.Fatal(err)
 	}
+	remembered(t)
 	return ns
 }
 
