@@ -126,7 +126,9 @@ func (s *Service) Held(id key.Cluster) (Cluster, bool) {
 		if meta.At.IsZero() && meta.Error == "" {
 			continue // it was never tried
 		}
-		meta.Age = max(0, e.redis(now).Sub(meta.At))
+		if !meta.At.IsZero() { // else it was tried, and never collected
+			meta.Age = max(0, e.redis(now).Sub(meta.At))
+		}
 		meta.Stale = meta.Stale || v.say.stale
 		if v.say.stale {
 			meta.Error = v.say.reason

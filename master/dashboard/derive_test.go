@@ -121,3 +121,26 @@ func TestHeldCluster(t *testing.T) {
 		t.Errorf("sections %+v", got.Sections)
 	}
 }
+
+// A section that was never collected has no age, whoever says so.
+func TestWhatWasNeverCollectedHasNoAge(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.put(t, model.SectionKubeSummary, nil, "forbidden")
+	enlist(t, h.redis, cluster)
+	want, err := h.service.Cluster(t.Context(), cluster)
+	if err != nil {
+		t.Fatal(err)
+	}
+	redistest.Eventually(t, "the section is held, which the fleet shows", func() bool {
+		if _, err := h.service.Fleet(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		got, ok := h.service.Held(cluster)
+		state := got.Sections[model.SectionKubeSummary]
+		if ok && state.AgeSeconds != 0 || want.Sections[model.SectionKubeSummary].AgeSeconds != 0 {
+			t.Fatalf("held %+v, in Redis %+v: want no age", state, want.Sections[model.SectionKubeSummary])
+		}
+		return ok && state.Error == "forbidden"
+	})
+}
