@@ -18,6 +18,7 @@ import (
 
 	"github.com/atlhyper/observe/master/access"
 	"github.com/atlhyper/observe/master/api"
+	"github.com/atlhyper/observe/redis/redistest"
 	"github.com/atlhyper/observe/shared/httpserver"
 )
 
@@ -175,6 +176,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 	b.connections = 2
 	l := serving(t, b, http.HandlerFunc(ok))
 	held := []net.Conn{dial(t, l.Addr(), "GET"), dial(t, l.Addr(), "GET")}
+	redistest.Eventually(t, "both are accepted", func() bool { return l.open.Load() == 2 })
 	var waiting []net.Conn
 	for range 10 {
 		waiting = append(waiting, dial(t, l.Addr(), "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"))

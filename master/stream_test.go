@@ -14,6 +14,7 @@ import (
 
 	"github.com/atlhyper/observe/master"
 	"github.com/atlhyper/observe/redis/redistest"
+	"github.com/atlhyper/observe/redis/snapshot"
 	"github.com/atlhyper/observe/shared/model"
 )
 
@@ -107,7 +108,8 @@ func TestStreams(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Start(t)
 	agent := startAgent(t, redis.URL(), scripted(t, nil))
-	publish(t, agent.writer, sections())
+	w := agent.slowWriter(t)
+	publish(t, w, sections())
 	one, two := startMaster(t, master.Config{Redis: redis.URL()}), startMaster(t, master.Config{Redis: redis.URL()})
 	const nodesPath = "/api/v2/observe/metrics/nodes?cluster_id=" + cluster
 
@@ -120,13 +122,17 @@ func TestStreams(t *testing.T) {
 		delete(missing, model.Section(s.name))
 		return len(missing) == 0
 	})
-	publish(t, agent.writer, nodesNamed("second"))
+	publish(t, w, nodesNamed("second"))
 	got := stream.until(t, "the change", shows("second"))
 	if body := one.get(t, nodesPath).body; string(body) != got.data {
 		t.Errorf("the endpoint has\n%s, the stream\n%s", body, got.data)
 	}
 
-	publish(t, agent.writer, nodesNamed("second"))
+	// In another millisecond: times have no finer ones.
+	publishOne(t, w, snapshot.Update{
+		Name: model.SectionMetricsNodes, Data: encode(t, nodesNamed("second")[model.SectionMetricsNodes]),
+		At: time.Now().Add(time.Second), Window: 15 * time.Minute,
+	})
 	meta := stream.until(t, "collected again", func(s sent) bool {
 		if s.name == "metrics.nodes" {
 			t.Errorf("data that is the same is sent again: %s", s.data)
@@ -151,7 +157,7 @@ func TestStreams(t *testing.T) {
 		metas++
 		return metas == len(sections())
 	})
-	publish(t, agent.writer, nodesNamed("third"))
+	publish(t, w, nodesNamed("third"))
 	other.until(t, "the change on the other replica", shows("third"))
 
 	agent.stop()
@@ -196,7 +202,7 @@ func TestFleet(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Start(t)
 	agent := startAgent(t, redis.URL(), scripted(t, nil))
-	publish(t, agent.writer, sections())
+	publish(t, agent.slowWriter(t), sections())
 	m := startMaster(t, master.Config{Redis: redis.URL()})
 	var fleet struct {
 		Data []struct {
