@@ -24,7 +24,10 @@ type place struct {
 
 func (p place) open(t *testing.T, name string) *conn.Clients {
 	t.Helper()
-	return conntest.Open(t, conn.Config{URL: p.url, TLS: p.tls, ClientName: name, Logger: logger(t)})
+	// The product's timeouts: with longer ones a test would wait for what is frozen.
+	return conntest.Open(t, conn.Config{
+		URL: p.url, TLS: p.tls, ClientName: name, Timeout: 3 * time.Second, DialTimeout: 3 * time.Second, Logger: logger(t),
+	})
 }
 
 func logger(t *testing.T) *slog.Logger {
