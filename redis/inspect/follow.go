@@ -79,7 +79,7 @@ func (i *Inspector) Follow(ctx context.Context, cfg FollowConfig) error {
 	switch {
 	case f.refused != nil:
 		return f.refused
-	case ctx.Err() != nil:
+	case over(ctx):
 		return nil
 	case err != nil:
 		return err
@@ -107,6 +107,13 @@ func (i *Inspector) Follow(ctx context.Context, cfg FollowConfig) error {
 		f.outage.Note(ctx, err)
 	}
 	return nil
+}
+
+// over tells whether ctx has ended or is about to: reads that its deadline ends may fail a
+// moment before it says so itself.
+func over(ctx context.Context) bool {
+	deadline, bounded := ctx.Deadline()
+	return ctx.Err() != nil || bounded && !time.Now().Before(deadline)
 }
 
 func (cfg FollowConfig) checked() (FollowConfig, error) {
