@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"go.opentelemetry.io/otel/trace"
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
@@ -155,7 +156,7 @@ func TestExport(t *testing.T) {
 					"OTEL_EXPORTER_OTLP_ENDPOINT": serve(r, t), "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
 					"OTEL_SERVICE_NAME": name, "OTEL_RESOURCE_ATTRIBUTES": "team=a",
 				})
-				traces, err := tracing.Start(t.Context(), tracing.Config{Service: "test", Version: "v1"})
+				traces, err := tracing.Start(t.Context(), tracing.Config{Service: "test", Version: "v1", FlushTimeout: time.Minute})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -217,7 +218,9 @@ func TestCollectorRefuses(t *testing.T) {
 	defer server.Close()
 	clean(t, map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": server.URL, "OTEL_PROPAGATORS": "tracecontext, b3"})
 	var log bytes.Buffer
-	traces, err := tracing.Start(t.Context(), tracing.Config{Service: "test", Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	traces, err := tracing.Start(t.Context(), tracing.Config{
+		Service: "test", FlushTimeout: time.Minute, Logger: slog.New(slog.NewTextHandler(&log, nil)),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
