@@ -2,6 +2,7 @@ package kube
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -385,17 +386,15 @@ func TestRightsComeAndGo(t *testing.T) {
 func TestNobodyAnswers(t *testing.T) {
 	t.Parallel()
 	listener := must[net.Listener](t)((&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0"))
-	refused := must[net.Listener](t)((&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0"))
-	if err := refused.Close(); err != nil {
-		t.Fatal(err)
-	}
+	// The port of a connection, on which nobody else can listen.
+	taken := must[net.Conn](t)(new(net.Dialer).DialContext(t.Context(), "tcp", listener.Addr().String()))
 	t.Cleanup(func() {
-		if err := listener.Close(); err != nil {
+		if err := errors.Join(taken.Close(), listener.Close()); err != nil {
 			t.Error(err)
 		}
 	})
-	for name, at := range map[string]net.Listener{"silent": listener, "refused": refused} {
-		c := follow(t, &rest.Config{Host: "http://" + at.Addr().String()}, func(cfg *Config) { cfg.Patience = 100 * time.Millisecond })
+	for name, at := range map[string]net.Addr{"silent": listener.Addr(), "refused": taken.LocalAddr()} {
+		c := follow(t, &rest.Config{Host: "http://" + at.String()}, func(cfg *Config) { cfg.Patience = 100 * time.Millisecond })
 		for _, section := range c.Sections() {
 			eventually(t, string(section)+" fails", func() bool {
 				s, err := c.Section(section)

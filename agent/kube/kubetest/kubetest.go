@@ -8,12 +8,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"net/url"
 	"os"
 	"path/filepath"
-	"strconv"
 	"testing"
 	"time"
 
@@ -37,6 +35,7 @@ type Server struct {
 	plane *envtest.ControlPlane
 	user  *envtest.AuthenticatedUser // the administrator
 	admin *rest.Config               // its way in
+	ports ports
 	dir   string
 }
 
@@ -92,15 +91,11 @@ func (s *Server) start(assets string) error {
 	if api.Path, err = bound(assets, s.dir, "kube-apiserver"); err != nil {
 		return err
 	}
-	port, err := freePort()
-	if err != nil {
+	if s.ports, err = holdPorts(); err != nil {
 		return err
 	}
-	s.plane.Etcd.URL = &url.URL{Scheme: "http", Host: net.JoinHostPort("127.0.0.1", port)}
-	if port, err = freePort(); err != nil {
-		return err
-	}
-	api.Address, api.Port = "127.0.0.1", port
+	s.plane.Etcd.URL = &url.URL{Scheme: "http", Host: net.JoinHostPort(host, s.ports.etcd)}
+	api.Address, api.Port = host, s.ports.api
 	// Nobody is to find it: etcd takes any port that is free when it listens.
 	s.plane.Etcd.Configure().Set("listen-peer-urls", "http://127.0.0.1:0")
 	s.plane.Etcd.StartTimeout, s.plane.Etcd.StopTimeout = patience, patience
@@ -123,20 +118,6 @@ func (s *Server) start(assets string) error {
 	}
 	s.user, s.admin = user, user.Config()
 	return s.ready()
-}
-
-// freePort is a port that nobody listens on, below those that systems give away on
-// their own: what is stopped must find it free again when it starts.
-func freePort() (string, error) {
-	for range 100 {
-		port := strconv.Itoa(20000 + rand.IntN(10000))                          //nolint:gosec // any will do
-		listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", port)) //nolint:noctx // at once
-		if err != nil {
-			continue // it is taken
-		}
-		return port, listener.Close()
-	}
-	return "", errors.New("no port of a hundred is free")
 }
 
 // ready waits until the API server has written what it writes at its first start.
@@ -169,7 +150,7 @@ func (s *Server) ready() error {
 
 // Stop ends the processes and removes their files.
 func (s *Server) Stop() error {
-	return errors.Join(s.plane.Stop(), os.RemoveAll(s.dir))
+	return errors.Join(s.plane.Stop(), s.ports.release(), os.RemoveAll(s.dir))
 }
 
 // Admin may do everything.
