@@ -23,8 +23,8 @@ import (
 )
 
 const (
-	// issuerTimeout bounds one question to the issuer.
-	issuerTimeout = 5 * time.Second
+	// issuerIdle closes connections to the issuer: it is asked every few minutes.
+	issuerIdle = 5 * time.Second
 	// maxIssuerAnswer bounds what it says, in bytes.
 	maxIssuerAnswer = 1 << 20
 	// After a failure the issuer is asked again in this time, twice as long each time, up
@@ -39,6 +39,7 @@ type issuerKeys struct {
 	issuer           string
 	client           *http.Client
 	refresh, refetch time.Duration
+	timeout          time.Duration // of one question
 	now              func() time.Time
 	log              *slog.Logger
 
@@ -53,12 +54,12 @@ type issuerKeys struct {
 }
 
 func newIssuerKeys(cfg OIDCConfig) (*issuerKeys, error) {
-	client, err := issuerClient(cfg.CAFile)
+	client, err := issuerClient(cfg.CAFile, cfg.Timeout)
 	if err != nil {
 		return nil, err
 	}
 	k := &issuerKeys{
-		issuer: cfg.Issuer, client: client, refresh: cfg.Refresh, refetch: cfg.Refetch, now: cfg.Now, log: cfg.Logger,
+		issuer: cfg.Issuer, client: client, refresh: cfg.Refresh, refetch: cfg.Refetch, timeout: cfg.Timeout, now: cfg.Now, log: cfg.Logger,
 	}
 	return k, metric.Register(cfg.Metrics, []metric.Row{
 		{Name: "auth_oidc_keys", Help: "Keys of the issuer that are known; 0 until it has answered.", Gauge: k.known},
@@ -143,7 +144,7 @@ func (k *issuerKeys) load(ctx context.Context) (*keySet, error) {
 	}
 	k.mu.Unlock()
 
-	asked, cancel := context.WithTimeout(ctx, issuerTimeout)
+	asked, cancel := context.WithTimeout(ctx, k.timeout)
 	defer cancel()
 	set, err := k.ask(asked)
 
@@ -219,12 +220,12 @@ func (k *issuerKeys) get(ctx context.Context, from string) (data []byte, err err
 }
 
 // issuerClient asks issuers.
-func issuerClient(caFile string) (*http.Client, error) {
+func issuerClient(caFile string, timeout time.Duration) (*http.Client, error) {
 	transport := &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
 		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout: issuerTimeout,
-		IdleConnTimeout:     issuerTimeout, // it is asked every few minutes
+		TLSHandshakeTimeout: timeout,
+		IdleConnTimeout:     issuerIdle,
 		ForceAttemptHTTP2:   true,
 	}
 	if caFile != "" {

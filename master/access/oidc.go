@@ -24,6 +24,7 @@ const (
 	MaxSkew        = 5 * time.Minute
 	DefaultRefresh = 5 * time.Minute
 	DefaultRefetch = 10 * time.Second
+	DefaultTimeout = 5 * time.Second // of one question to the issuer
 	// maxVerified bounds the tokens that need not be verified again: a few hundred bytes each.
 	maxVerified = 10_000
 )
@@ -49,6 +50,8 @@ type OIDCConfig struct {
 	// Refetch is the least time between two reads of the keys, whatever the tokens that
 	// are presented say they are signed with; 0 means 10 s.
 	Refetch time.Duration
+	// Timeout bounds one question to the issuer; 0 means 5 s.
+	Timeout time.Duration
 	// Now is the clock by which tokens expire; nil means time.Now.
 	Now func() time.Time
 	// Metrics gets what is known of the issuer. nil means none.
@@ -65,8 +68,8 @@ func (c OIDCConfig) Validate() error {
 		return errors.New("oidc config: is required: a file that says which claims give which role")
 	case c.Skew > MaxSkew:
 		return fmt.Errorf("oidc skew: %s is more than %s", c.Skew, MaxSkew)
-	case c.Refresh < 0 || c.Refetch < 0:
-		return errors.New("oidc refresh and refetch must not be negative")
+	case c.Refresh < 0 || c.Refetch < 0 || c.Timeout < 0:
+		return errors.New("oidc refresh, refetch and timeout must not be negative")
 	}
 	return nil
 }
@@ -95,6 +98,9 @@ func (c OIDCConfig) withDefaults() OIDCConfig {
 	}
 	if c.Refetch == 0 {
 		c.Refetch = DefaultRefetch
+	}
+	if c.Timeout == 0 {
+		c.Timeout = DefaultTimeout
 	}
 	if c.Now == nil {
 		c.Now = time.Now

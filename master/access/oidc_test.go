@@ -198,6 +198,7 @@ func (i *issuer) open(t *testing.T, change func(*access.OIDCConfig)) *access.OID
 	writeFile(t, file, rights)
 	cfg := access.OIDCConfig{
 		Issuer: i.server.URL, Audience: "observe", File: file, CAFile: i.caFile(t), Now: clock, Logger: discard(),
+		Timeout: time.Minute, // which is not tested, on a machine that is slow
 	}
 	if change != nil {
 		change(&cfg)
@@ -524,6 +525,7 @@ func TestBadOIDCConfig(t *testing.T) {
 		"has no PEM":               func(c *access.OIDCConfig) { c.CAFile = file },
 		"oidc skew":                func(c *access.OIDCConfig) { c.Skew = time.Hour },
 		"refetch":                  func(c *access.OIDCConfig) { c.Refetch = -1 },
+		"timeout":                  func(c *access.OIDCConfig) { c.Timeout = -1 },
 	} {
 		cfg := good
 		change(&cfg)
