@@ -41,7 +41,7 @@ func TestConnectionsOfAThousandDetails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			url, servers := start(t)
-			p := place{url: url}
+			p := place{url: url, patience: patience}
 			var admins []*redis.Client
 			for _, s := range servers {
 				admins = append(admins, s.Client(t))

@@ -1,6 +1,7 @@
 package conn_test
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"testing"
@@ -20,14 +21,15 @@ const patience = 2 * time.Minute
 type place struct {
 	url string
 	tls conn.TLS
+	// patience is how long a Redis that is there may take to answer; 0 means the product's
+	// time-outs: with longer ones a test would wait for what is frozen.
+	patience time.Duration
 }
 
 func (p place) open(t *testing.T, name string) *conn.Clients {
 	t.Helper()
-	// The product's timeouts: with longer ones a test would wait for what is frozen.
-	return conntest.Open(t, conn.Config{
-		URL: p.url, TLS: p.tls, ClientName: name, Timeout: 3 * time.Second, DialTimeout: 3 * time.Second, Logger: logger(t),
-	})
+	timeout := cmp.Or(p.patience, 3*time.Second)
+	return conntest.Open(t, conn.Config{URL: p.url, TLS: p.tls, ClientName: name, Timeout: timeout, DialTimeout: timeout, Logger: logger(t)})
 }
 
 func logger(t *testing.T) *slog.Logger {
@@ -79,6 +81,7 @@ func TestTopologies(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := start(t)
+			p.patience = patience
 			// Several clusters, so that in Redis Cluster each shard has some.
 			for _, cluster := range []key.Cluster{"east", "west", "north", "south"} {
 				ctx, cancel := context.WithTimeout(t.Context(), patience)

@@ -52,6 +52,8 @@ func TestHashesAreBounded(t *testing.T) {
 			redistest.Eventually(t, "both are on the list", func() bool { return r.admin.ZCard(t.Context(), key.Clusters).Val() == 2 })
 			stop()
 			tt.put(r)
+			// However long that took.
+			r.putBeat("west", "a1", 0, beat.Beat{})
 
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)

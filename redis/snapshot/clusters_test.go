@@ -244,7 +244,7 @@ func TestGather(t *testing.T) {
 		}
 		return out
 	}
-	r.putBeat("west", "a1", time.Minute, beat.Beat{})
+	r.putBeat("west", "a1", 2*time.Minute, beat.Beat{})
 	r.do(r.admin.Set(t.Context(), key.Cluster("odd").Agents(), "not a hash", 0))
 	r.do(r.admin.HSet(t.Context(), key.Namespace+"{Bad}:agents", "a", "b"))
 	r.do(r.admin.ZAdd(t.Context(), key.Clusters, redis.Z{Member: "forgotten", Score: float64(time.Now().Add(-8 * 24 * time.Hour).UnixMilli())},

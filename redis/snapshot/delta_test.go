@@ -229,7 +229,10 @@ func TestBeatsThatAreRenewed(t *testing.T) {
 		"a string":    func() { r.do(r.admin.Set(t.Context(), cluster.Agents(), "x", 0)) },
 	} {
 		change()
-		before := r.clients.Now().Truncate(time.Millisecond)
+		before, err := r.admin.Time(t.Context()).Result()
+		if err != nil {
+			t.Fatal(err)
+		}
 		send()
 		info, err := r.reader.Cluster(t.Context(), cluster)
 		if err != nil || len(info.Agents) != 1 {

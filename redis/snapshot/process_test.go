@@ -159,8 +159,23 @@ func TestTakeover(t *testing.T) {
 			holder.send("late")
 			r.publish(second) // the lease is fresh
 			holder.signal(syscall.SIGCONT)
-			if got := holder.answer(); got != "standby=true" {
-				t.Errorf("the agent that was frozen says %s", got)
+			answered := make(chan string, 1)
+			go func() {
+				holder.out.Scan() // "" when it has ended
+				answered <- holder.out.Text()
+			}()
+			var got string
+			redistest.Eventually(t, "the agent that was frozen answers", func() bool {
+				r.publish(second) // and stays so
+				select {
+				case got = <-answered:
+					return true
+				default:
+					return false
+				}
+			})
+			if got != "standby=true" {
+				t.Errorf("the agent that was frozen says %q", got)
 			}
 			if s := r.section("a"); string(s.Data) != string(encode(t, "new")) {
 				t.Errorf("a = %x after the late publish", s.Data)

@@ -234,7 +234,7 @@ func TestWatcherAsksOnceAtATime(t *testing.T) {
 	r := newRig(t)
 	f, src := follow(cluster), newSource(r)
 	src.gate = make(chan struct{})
-	w, err := snapshot.NewWatcher(snapshot.WatcherConfig{Source: src, Follower: f})
+	w, err := snapshot.NewWatcher(snapshot.WatcherConfig{Source: src, Follower: f, Timeout: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -329,7 +329,7 @@ func TestWatcherGetsAll(t *testing.T) {
 		f.sections = append(f.sections, snapshot.Held{Name: name})
 	}
 	r.publish(r.writer(func(c *snapshot.WriterConfig) { c.CompressAbove = -1 }), updates...)
-	w, err := snapshot.NewWatcher(snapshot.WatcherConfig{Source: r.reader, Follower: f})
+	w, err := snapshot.NewWatcher(snapshot.WatcherConfig{Source: r.reader, Follower: f, Timeout: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -347,7 +347,13 @@ func TestWatcherOutlivesRedis(t *testing.T) {
 	watch(t, src, f, 20*time.Millisecond)
 	here := func(what string) {
 		w := r.writer(nil)
-		p := r.publish(w, good(t, "a", what))
+		var p snapshot.Published
+		// The library's pool, when it could not dial often, does so once a second.
+		redistest.Eventually(t, "it is published: "+what, func() (ok bool) {
+			var err error
+			p, err = w.Publish(t.Context(), []snapshot.Update{good(t, "a", what)})
+			return err == nil
+		})
 		redistest.Eventually(t, "the publish is found: "+what, func() bool { return f.seq(cluster) == p.Seq && f.lastError() == nil })
 	}
 	away := func(what string) {

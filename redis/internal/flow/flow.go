@@ -259,7 +259,15 @@ func (f *flow) listed(ctx context.Context) error {
 	})
 }
 
+// read tries again: servers of Redis Cluster have a second to answer.
 func (f *flow) read(ctx context.Context) error {
+	return until(ctx, func() (bool, error) {
+		err := f.readOnce(ctx)
+		return err == nil, err
+	})
+}
+
+func (f *flow) readOnce(ctx context.Context) error {
 	section, err := f.reader.Section(ctx, f.Cluster, "a")
 	if err == nil && !bytes.Equal(section.Data, params()) {
 		err = fmt.Errorf("read %x, want %x", section.Data, params())
