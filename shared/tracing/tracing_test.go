@@ -236,7 +236,7 @@ func TestCollectorRefuses(t *testing.T) {
 	count := func(part string) int {
 		return len(slices.DeleteFunc(slices.Clone(lines), func(l string) bool { return !strings.Contains(l, part) }))
 	}
-	if count("traces are lost") != 1 || count("failures=1") != 1 || count("b3") != 1 {
+	if count("traces are lost") != 1 || count("failures=1") != 1 || count(`propagator="\"b3\""`) != 1 {
 		t.Errorf("log:\n%s", log.String())
 	}
 }
