@@ -86,7 +86,7 @@ func TestWatchIsCut(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	remembered(t)
+	remembered(t, ns)
 	proxy, through := server.Proxy(t, server.Admin())
 	c := follow(t, through)
 	ready(t, c)

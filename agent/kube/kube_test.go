@@ -155,14 +155,19 @@ func code(c *Cluster, name model.Section) fault.Code {
 	return fault.From(err).Code
 }
 
-// remembered waits until what was written is in what the API server answers first lists
-// from, as informers ask for it: its memory of a kind follows etcd a moment later.
-func remembered(t *testing.T) {
+// remembered waits until what was written into a namespace, or into none, is in what the
+// API server answers first lists from, as informers ask for it: its memory of a kind
+// follows etcd a moment later.
+func remembered(t *testing.T, ns string) {
 	t.Helper()
 	client := must[metadata.Interface](t)(metadata.NewForConfig(server.Admin()))
 	for _, k := range kinds() {
+		in := ns
+		if slices.Contains([]string{"nodes", "namespaces", "persistentvolumes"}, k.resource.Resource) {
+			in = metav1.NamespaceAll
+		}
 		versions := func(of string) map[types.UID]string {
-			list := must[*metav1.PartialObjectMetadataList](t)(client.Resource(k.resource).List(t.Context(), metav1.ListOptions{ResourceVersion: of}))
+			list := must[*metav1.PartialObjectMetadataList](t)(client.Resource(k.resource).Namespace(in).List(t.Context(), metav1.ListOptions{ResourceVersion: of}))
 			out := make(map[types.UID]string, len(list.Items))
 			for i := range list.Items {
 				out[list.Items[i].UID] = list.Items[i].ResourceVersion

@@ -60,7 +60,7 @@ func fill(t *testing.T, client kubernetes.Interface) (ns string) {
 	if err := g.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	remembered(t)
+	remembered(t, ns)
 	t.Logf("%d nodes and %d pods written in %s", largeNodes, largePods, time.Since(began).Round(time.Second))
 	return ns
 }

@@ -91,7 +91,7 @@ func populate(t *testing.T, client kubernetes.Interface) string {
 	for _, err := range failures {
 		t.Fatal(err)
 	}
-	remembered(t)
+	remembered(t, ns)
 	return ns
 }
 
