@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
-	"go.uber.org/goleak"
 
 	"github.com/atlhyper/observe/agent"
 	"github.com/atlhyper/observe/agent/clickhouse"
@@ -27,7 +26,7 @@ import (
 	"github.com/atlhyper/observe/shared/fault"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { redistest.VerifyTestMain(m) }
 
 const cluster = key.Cluster("c1")
 

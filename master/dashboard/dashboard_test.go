@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"go.uber.org/goleak"
 
 	"github.com/atlhyper/observe/master/dashboard"
 	"github.com/atlhyper/observe/redis/conn"
@@ -23,7 +22,7 @@ import (
 	"github.com/atlhyper/observe/shared/model"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { redistest.VerifyTestMain(m) }
 
 const cluster = key.Cluster("prod-1")
 
