@@ -16,7 +16,13 @@ import (
 // openAt is open for a process whose clock is off.
 func (r *rig) openAt(name string, off time.Duration) *conn.Clients {
 	r.t.Helper()
-	return conntest.Open(r.t, conn.Config{URL: r.server.URL(), ClientName: name, Now: func() time.Time { return time.Now().Add(off) }})
+	clients := conntest.Open(r.t, conn.Config{URL: r.server.URL(), ClientName: name, Now: func() time.Time { return time.Now().Add(off) }})
+	// Without a measurement, which has a second where nobody waits for it, the hour would
+	// be this process's.
+	if err := clients.SyncClocks(r.t.Context()); err != nil {
+		r.t.Fatal(err)
+	}
+	return clients
 }
 
 // The clocks of agent, master and Redis are hours apart: deadlines and ages are what

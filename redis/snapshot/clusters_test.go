@@ -138,7 +138,7 @@ func TestBeats(t *testing.T) {
 	if err := w.Beat(t.Context(), snapshot.Beat{Version: "v9", Slots: 16, Busy: 3, StartedAt: started}); err != nil {
 		t.Fatal(err)
 	}
-	r.putBeat(cluster, "dead", key.BeatExpiry+time.Second, beat.Beat{})
+	r.putBeat(cluster, "dead", key.BeatExpiry+time.Minute, beat.Beat{})
 	r.putBeat(cluster, "leaving", 0, beat.Beat{Leaving: true})
 	r.do(r.admin.HSet(t.Context(), cluster.Agents(), "junk", "\xff", "Bad {name}", "x", "long", strings.Repeat("x", 10_000)))
 
@@ -165,7 +165,7 @@ func TestBeats(t *testing.T) {
 	}
 
 	// The next beat prunes what no longer says anything.
-	r.putBeat(cluster, "ancient", key.AgentsTTL+time.Second, beat.Beat{})
+	r.putBeat(cluster, "ancient", key.AgentsTTL+time.Minute, beat.Beat{})
 	if err := w.Beat(t.Context(), snapshot.Beat{}); err != nil {
 		t.Fatal(err)
 	}

@@ -31,7 +31,7 @@ func TestOneOfTwoAgentsPublishes(t *testing.T) {
 			}
 		},
 		"it is killed and its beat runs out": func(r *rig, _ *snapshot.Writer) {
-			r.putBeat(cluster, "a1", key.BeatExpiry+time.Second, beat.Beat{})
+			r.putBeat(cluster, "a1", key.BeatExpiry+time.Minute, beat.Beat{})
 		},
 		"it falls silent": func(r *rig, _ *snapshot.Writer) {
 			r.do(r.admin.HSet(r.t.Context(), cluster.Meta(), key.MetaAt, "1000"))

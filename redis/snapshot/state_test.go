@@ -44,7 +44,7 @@ func TestStates(t *testing.T) {
 			r.publish(r.writer(nil), good(r.t, "a", 1))
 		}, state{snapshot.Online, snapshot.SnapshotLive, 0}},
 		"its agent died and the snapshot lives on": {func(r *rig) {
-			r.putBeat(cluster, "a1", key.BeatExpiry+time.Second, beat.Beat{})
+			r.putBeat(cluster, "a1", key.BeatExpiry+time.Minute, beat.Beat{})
 			r.publish(r.writer(nil), good(r.t, "a", 1))
 		}, state{snapshot.Offline, snapshot.SnapshotLive, 0}},
 		"its beat is from the future": {func(r *rig) {

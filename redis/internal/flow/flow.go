@@ -141,7 +141,7 @@ func (f *flow) handle(ctx context.Context, cmd bus.Command) bus.Reply {
 
 // leaveWork leaves a command of an agent that stopped beating.
 func (f *flow) leaveWork(ctx context.Context) error {
-	value, err := beat.Beat{}.Value(f.Agent.Clock(f.Cluster).Now().Add(-key.BeatExpiry - time.Second))
+	value, err := beat.Beat{}.Value(f.Agent.Clock(f.Cluster).Now().Add(-key.BeatExpiry - time.Minute))
 	if err != nil {
 		return err
 	}
