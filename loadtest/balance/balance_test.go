@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -22,7 +23,9 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// start runs a balancer over the backends and returns its URL.
+// start runs a balancer over the backends and returns its URL. It checks them once: a
+// check may take as long as there is between two, and a machine that stands still for a
+// moment must make no backend unready.
 func start(t *testing.T, cfg balance.Config, backends ...string) string {
 	t.Helper()
 	for _, b := range backends {
@@ -33,7 +36,7 @@ func start(t *testing.T, cfg balance.Config, backends ...string) string {
 		cfg.Backends = append(cfg.Backends, u)
 	}
 	listening := make(chan net.Addr, 1)
-	cfg.Listen = "127.0.0.1:0"
+	cfg.Listen, cfg.CheckInterval = "127.0.0.1:0", time.Hour
 	cfg.OnListen = func(a net.Addr) { listening <- a }
 	b, err := balance.New(cfg)
 	if err != nil {
@@ -226,25 +229,39 @@ func TestNoBackendLeft(t *testing.T) {
 	}
 }
 
+// logged gets the first line.
+type logged chan string
+
+// Write implements io.Writer.
+func (l logged) Write(line []byte) (int, error) {
+	select {
+	case l <- string(line):
+	default:
+	}
+	return len(line), nil
+}
+
 func TestUnreadyBackendsComeLast(t *testing.T) {
 	t.Parallel()
-	checked := make(chan struct{}, 100)
 	unready := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/readyz" {
 			w.WriteHeader(http.StatusServiceUnavailable)
-			select {
-			case checked <- struct{}{}:
-			default:
-			}
 			return
 		}
 		named("unready")(w, r)
 	}))
 	defer unready.Close()
 	good := serve(t, named("good"))
-	base := start(t, balance.Config{CheckInterval: 10 * time.Millisecond}, unready.URL, good.URL)
-	<-checked // the first check was asked,
-	<-checked // and by the second one its answer is known
+	changed := make(logged, 1)
+	base := start(t, balance.Config{Logger: slog.New(slog.NewTextHandler(changed, nil))}, unready.URL, good.URL)
+	select {
+	case line := <-changed: // said when the check's answer is known
+		if !strings.Contains(line, "backend changed") || !strings.Contains(line, "ready=false") {
+			t.Errorf("logged %q", line)
+		}
+	case <-t.Context().Done():
+		t.Fatal("the check found nothing")
+	}
 	for range 6 {
 		if got, err := do(t, http.MethodGet, base+"/x", ""); err != nil || !strings.HasPrefix(got.body, "good") {
 			t.Errorf("%+v, %v", got, err)
