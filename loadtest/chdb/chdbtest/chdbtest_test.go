@@ -74,7 +74,7 @@ func TestEngineDiesWithTheTest(t *testing.T) {
 	if err := cmd.Wait(); err == nil {
 		t.Error("the child ended well although it was killed")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()

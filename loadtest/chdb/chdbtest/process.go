@@ -18,8 +18,9 @@ import (
 
 const (
 	command = "github.com/atlhyper/observe/cmd/chdb"
-	// stopTimeout is how long the process may take to end when asked to.
-	stopTimeout = 20 * time.Second
+	// stopTimeout is how long the process may take to end when asked to, on a machine
+	// that is busy with others.
+	stopTimeout = 2 * time.Minute
 )
 
 // process is the engine's process. It holds the writing end of the child's
