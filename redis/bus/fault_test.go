@@ -327,6 +327,11 @@ func TestCommandsOfADeadAgentAreTakenBack(t *testing.T) {
 	r.do(r.admin.RPush(t.Context(), cluster.Claimed("junk"), r.command("c3", nil)))
 	r.do(r.admin.RPush(t.Context(), cluster.Claimed("live"), r.command("theirs", nil)))
 	r.run(agent.Run)
+	redistest.Eventually(t, "what an agent without a readable beat had is answered", func() bool {
+		// A beat of another one prunes it; the look must see it.
+		r.do(r.admin.HSet(t.Context(), cluster.Agents(), "junk", "\xc1"))
+		return len(r.list(cluster.Reply("c3"))) > 0
+	})
 	for _, id := range []string{"c1", "c2", "c3"} {
 		if reply := r.reply(id); reply.Agent != "a1" || reply.Code != "" {
 			t.Errorf("%s: %+v", id, reply)
