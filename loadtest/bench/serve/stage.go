@@ -16,12 +16,14 @@ import (
 	"time"
 
 	"github.com/atlhyper/observe/loadtest/proc"
+	"github.com/atlhyper/observe/shared/freeport"
 )
 
 // stage is the processes of one part of the bench.
 type stage struct {
 	plan     Plan
 	children []*child
+	ports    []*freeport.Port // that they listen on
 }
 
 // child is one of them.
@@ -95,7 +97,10 @@ func (s *stage) end() error {
 	for i := len(s.children) - 1; i >= 0; i-- {
 		errs = append(errs, s.children[i].stop())
 	}
-	s.children = nil
+	for _, port := range s.ports {
+		errs = append(errs, port.Close())
+	}
+	s.children, s.ports = nil, nil
 	return errors.Join(errs...)
 }
 
@@ -120,7 +125,7 @@ func (c *child) stop() error {
 // master starts a replica: the product's binary, or the same wiring in a process of
 // ours if there is none or a profile is wanted.
 func (s *stage) master(ctx context.Context, name string) (*child, error) {
-	listen, err := freeAddress(ctx)
+	listen, err := s.freeAddress()
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +147,7 @@ func (p Plan) profile(name string) string {
 
 // serving starts a job that serves HTTP on a free port.
 func (s *stage) serving(ctx context.Context, j job) (_ *child, err error) {
-	if j.Listen, err = freeAddress(ctx); err != nil {
+	if j.Listen, err = s.freeAddress(); err != nil {
 		return nil, err
 	}
 	return s.start(ctx, j)
@@ -177,7 +182,7 @@ func (s *stage) balancers(ctx context.Context, backends ...[]*child) (kind strin
 
 // haproxy runs it in the foreground, without checks: nothing fails here.
 func (s *stage) haproxy(ctx context.Context, path string, urls []string) (*child, error) {
-	listen, err := freeAddress(ctx)
+	listen, err := s.freeAddress()
 	if err != nil {
 		return nil, err
 	}
@@ -194,13 +199,14 @@ func (s *stage) haproxy(ctx context.Context, path string, urls []string) (*child
 	return s.run(ctx, listen, proc.Spec{Name: "haproxy", Path: path, Args: []string{"-db", "-q", "-f", file}})
 }
 
-// freeAddress is one that nobody listens on now.
-func freeAddress(ctx context.Context) (string, error) {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+// freeAddress is one that nobody else gets until the stage ends.
+func (s *stage) freeAddress() (string, error) {
+	port, err := freeport.Hold()
 	if err != nil {
 		return "", err
 	}
-	return l.Addr().String(), l.Close()
+	s.ports = append(s.ports, port)
+	return port.Addr(), nil
 }
 
 // patience bounds waiting for what the bench starts.
