@@ -3,6 +3,7 @@ package promql
 import (
 	"context"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -124,8 +125,9 @@ func genMesh(t *rapid.T, m moment) testCase {
 func genLinkerd(t *rapid.T, m moment) testCase {
 	outcomes := func(more map[string][]string) []map[string]string {
 		var all []map[string]string
-		for classification, codes := range map[string][]string{"success": {"200", "404"}, "failure": {"503"}} {
-			labels := map[string][]string{"classification": {classification}, "status_code": codes, "tls": {"true", "disabled"}, "namespace": {caseName}}
+		codes := map[string][]string{"success": {"200", "404"}, "failure": {"503"}}
+		for _, classification := range slices.Sorted(maps.Keys(codes)) {
+			labels := map[string][]string{"classification": {classification}, "status_code": codes[classification], "tls": {"true", "disabled"}, "namespace": {caseName}}
 			for k, v := range more {
 				labels[k] = v
 			}

@@ -3,6 +3,7 @@ package promql
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"pgregory.net/rapid"
@@ -164,13 +165,14 @@ func (r reported) setCounts(row, source string, codes []model.StatusCount, bucke
 	}
 }
 
-// combinations is every choice of one value per label.
+// combinations is every choice of one value per label, always in the same order: a seed
+// draws the same ones of them each time.
 func combinations(labels map[string][]string) []map[string]string {
 	out := []map[string]string{{}}
-	for name, values := range labels {
+	for _, name := range slices.Sorted(maps.Keys(labels)) {
 		var next []map[string]string
 		for _, m := range out {
-			for _, v := range values {
+			for _, v := range labels[name] {
 				one := map[string]string{name: v}
 				for k, v := range m {
 					one[k] = v
