@@ -194,9 +194,9 @@ func cpuSeries(m moment) []query {
 }
 
 func transfer(name, shown, device string, directions map[string]string) seriesMetric {
-	s := seriesMetric{name: name, series: []map[string]string{{"device": device}}, part: []string{shown, "direction"}}
-	for _, metric := range directions {
-		s.metrics = append(s.metrics, metric)
+	s := seriesMetric{
+		name: name, series: []map[string]string{{"device": device}}, part: []string{shown, "direction"},
+		metrics: slices.Sorted(maps.Values(directions)),
 	}
 	s.queries = func(m moment) []query {
 		var terms []string
