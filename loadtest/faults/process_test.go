@@ -2,7 +2,6 @@ package faults
 
 import (
 	"context"
-	"net"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"github.com/atlhyper/observe/loadtest/verify"
 	"github.com/atlhyper/observe/redis/key"
 	"github.com/atlhyper/observe/redis/redistest"
+	"github.com/atlhyper/observe/shared/freeport"
 )
 
 // program is a binary of the product in a process of its own, for tests that kill or
@@ -63,15 +63,20 @@ func (l logs) Write(text []byte) (int, error) {
 	return len(text), nil
 }
 
-// freeAddress is one that nobody listens on.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+// freeAddress is one that nobody else gets until the test ends, also while nobody
+// listens on it.
+func freeAddress(tb testing.TB) string {
+	tb.Helper()
+	port, err := freeport.Hold()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	tb.Cleanup(func() {
+		if err := port.Close(); err != nil {
+			tb.Error(err)
+		}
+	})
+	return port.Addr()
 }
 
 // build makes the binaries once for all tests, unless they are there.

@@ -16,11 +16,11 @@ type wire struct {
 	proxy *toxiproxy.Proxy
 }
 
-// newWire listens on a free port and forwards to target until the test ends.
+// newWire listens on a port of its own and forwards to target until the test ends.
 func newWire(tb testing.TB, target string) *wire {
 	tb.Helper()
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
-	w := &wire{t: tb, proxy: toxiproxy.NewProxy(server, tb.Name(), "127.0.0.1:0", target)}
+	w := &wire{t: tb, proxy: toxiproxy.NewProxy(server, tb.Name(), freeAddress(tb), target)}
 	w.mend()
 	tb.Cleanup(w.cut)
 	return w
