@@ -92,6 +92,12 @@ func run(t *testing.T, cfg demo.Config) *running {
 		d.ended <- demo.Run(ctx, cfg)
 		w.Close()
 	}()
+	t.Cleanup(func() { // nothing is logged after the test
+		cancel()
+		for range d.lines {
+			continue
+		}
+	})
 	return d
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // welcome says where everything is and what to try.
@@ -56,12 +57,18 @@ func (d *demo) welcome(ctx context.Context) {
 	d.say("%s", b.String())
 }
 
+// exampleTimeout bounds the search for an example, which is not worth a longer wait.
+const exampleTimeout = 30 * time.Second
+
 // exampleTrace is the path of a trace that is there now, or of the search where
 // none is found.
 func (d *demo) exampleTrace(ctx context.Context, c cluster) string {
 	search := observePath("traces", c) + "&has_error=true&limit=1"
 	path := search
-	err := d.get(0, search, func(body []byte) error {
+	// On a machine that is busy with others, what has just started may need another try.
+	ctx, cancel := context.WithTimeout(ctx, exampleTimeout)
+	defer cancel()
+	err := d.poll(ctx, "the search for an example", d.get(0, search, func(body []byte) error {
 		var answer struct {
 			Data []struct {
 				TraceID string `json:"traceId"`
@@ -74,7 +81,7 @@ func (d *demo) exampleTrace(ctx context.Context, c cluster) string {
 			path = observePath("traces/"+answer.Data[0].TraceID, c)
 		}
 		return nil
-	})(ctx)
+	}))
 	if err != nil {
 		d.cfg.Logger.Warn("no example trace", "error", err)
 	}
