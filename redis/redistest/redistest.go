@@ -23,6 +23,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"github.com/atlhyper/observe/shared/freeport"
 )
 
 // startTimeout is how long the server may take to answer its first PING.
@@ -46,8 +48,8 @@ type Server struct {
 	// monitor makes it a Sentinel: the lines of its configuration.
 	monitor []string
 	dir     string // of its files
-	// reserved are the ports, until release.
-	reserved []func() error
+	// held are the ports: no other test's server gets one while this one is stopped.
+	held []*freeport.Port
 
 	mu     sync.Mutex
 	proc   *process
@@ -249,11 +251,11 @@ func (s *Server) choosePorts() (err error) {
 	if err := s.releasePorts(); err != nil {
 		return err
 	}
-	if s.port, err = s.reserve(); err != nil {
+	if s.port, err = s.hold(); err != nil {
 		return err
 	}
 	if s.bus != 0 {
-		if s.bus, err = s.reserve(); err != nil {
+		if s.bus, err = s.hold(); err != nil {
 			return err
 		}
 	}
@@ -383,21 +385,22 @@ func isReply(err error) bool {
 	return errors.As(err, &reply)
 }
 
-// reserve chooses a port that is the server's until the test ends, also while it does
+// hold chooses a port that is the server's until the test ends, also while it does
 // not run.
-func (s *Server) reserve() (int, error) {
-	port, release, err := reservePort()
-	if err == nil {
-		s.reserved = append(s.reserved, release)
+func (s *Server) hold() (int, error) {
+	port, err := freeport.Hold()
+	if err != nil {
+		return 0, err
 	}
-	return port, err
+	s.held = append(s.held, port)
+	return port.Number, nil
 }
 
 func (s *Server) releasePorts() error {
 	var errs []error
-	for _, release := range s.reserved {
-		errs = append(errs, release())
+	for _, port := range s.held {
+		errs = append(errs, port.Close())
 	}
-	s.reserved = nil
+	s.held = nil
 	return errors.Join(errs...)
 }
