@@ -1,7 +1,6 @@
 package kube
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -9,7 +8,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -20,34 +18,20 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/atlhyper/observe/agent/kube/kubetest"
+	"github.com/atlhyper/observe/shared/logtest"
 )
-
-// log is what a candidate logged.
-type log struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *log) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *log) count(text string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Count(l.text.String(), text)
-}
 
 const useless = "the agents' Lease is of no use"
 
 // candidate is an Election that runs.
 type candidate struct {
 	*Election
-	log   *log
+	log   logtest.Buffer
 	leave func() // ends it, and waits for that
 }
+
+// said is how often it logged the text.
+func (c *candidate) said(text string) int { return strings.Count(c.log.String(), text) }
 
 func (c *candidate) isLeader() bool {
 	leads, _ := c.Leads()
@@ -57,11 +41,11 @@ func (c *candidate) isLeader() bool {
 // campaign runs a candidate until the test ends. Its terms never end by themselves.
 func campaign(t *testing.T, api *rest.Config, namespace, name string, change ...func(*ElectionConfig)) *candidate {
 	t.Helper()
-	c := &candidate{log: new(log)}
+	c := &candidate{}
 	cfg := ElectionConfig{
 		API: api, Namespace: namespace, Cluster: "c1", Instance: name,
 		Term: time.Hour, Renew: time.Minute, Retry: 20 * time.Millisecond,
-		Logger: slog.New(slog.NewTextHandler(c.log, nil)),
+		Logger: slog.New(slog.NewTextHandler(&c.log, nil)),
 	}
 	for _, f := range change {
 		f(&cfg)
@@ -201,10 +185,10 @@ func TestALeaderThatIsNotHeardOf(t *testing.T) {
 
 	p.ways[first].Hold()
 	eventually(t, "the other leads", func() bool { return leader(t, client, ns) == b.identity && b.isLeader() })
-	eventually(t, "the first says why it does not", func() bool { return a.log.count(useless) > 0 && !a.isLeader() })
+	eventually(t, "the first says why it does not", func() bool { return a.said(useless) > 0 && !a.isLeader() })
 
 	p.ways[first].Release()
-	eventually(t, "the first says that all is well", func() bool { return a.log.count("the agents' Lease is of use") > 0 })
+	eventually(t, "the first says that all is well", func() bool { return a.said("the agents' Lease is of use") > 0 })
 	p.leading(t)
 }
 
@@ -233,7 +217,7 @@ func TestElectionWithoutTheAPIServer(t *testing.T) {
 			p.leading(t)
 			back := away(t, p)
 			for _, c := range p.candidates {
-				eventually(t, "it says why it does not lead", func() bool { return c.log.count(useless) > 0 && !c.isLeader() })
+				eventually(t, "it says why it does not lead", func() bool { return c.said(useless) > 0 && !c.isLeader() })
 			}
 			back()
 			p.leading(t)
@@ -255,18 +239,18 @@ func TestALeaseThatIsOfNoUse(t *testing.T) {
 			campaign(t, server.Admin(), ns, "a")
 			eventually(t, "a leads", func() bool { return leader(t, client, ns) == "c1/a" })
 			b := campaign(t, c.api(ns), ns, "b", func(cfg *ElectionConfig) { cfg.Cluster = "c2" })
-			eventually(t, "it is said", func() bool { return b.log.count(useless) > 0 })
+			eventually(t, "it is said", func() bool { return b.said(useless) > 0 })
 			if b.isLeader() {
 				t.Error("b leads")
 			}
-			if b.log.count(useless) != 1 || b.log.count(c.says) != 1 {
-				t.Errorf("the log does not say once that %q:\n%s", c.says, b.log.text.String())
+			if b.said(useless) != 1 || b.said(c.says) != 1 {
+				t.Errorf("the log does not say once that %q:\n%s", c.says, b.log.String())
 			}
 		})
 	}
 	t.Run("no namespace", func(t *testing.T) {
 		c := campaign(t, server.Admin(), "nowhere", "a")
-		eventually(t, "it is said", func() bool { return c.log.count(`namespaces \"nowhere\" not found`) == 1 })
+		eventually(t, "it is said", func() bool { return c.said(`namespaces \"nowhere\" not found`) == 1 })
 	})
 }
 

@@ -15,7 +15,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 
@@ -132,7 +131,7 @@ func (c container) output(args ...string) string {
 // start runs the program until the test ends, when SIGTERM must end it well.
 func (c container) start(args ...string) {
 	c.t.Helper()
-	var log buffer
+	var log bytes.Buffer
 	cmd := c.command(context.WithoutCancel(c.t.Context()), args...)
 	cmd.Stdout, cmd.Stderr = &log, &log
 	if err := cmd.Start(); err != nil {
@@ -149,24 +148,6 @@ func (c container) start(args ...string) {
 			c.t.Logf("%v said\n%s", c.entrypoint, log.String())
 		}
 	})
-}
-
-// buffer is a bytes.Buffer that a process may write while another reads.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }
 
 // contents is all that lies in the root: mode, owner and checksum of each file.

@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -9,7 +8,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -19,22 +17,13 @@ import (
 
 	"github.com/atlhyper/observe/agent"
 	"github.com/atlhyper/observe/master"
+	"github.com/atlhyper/observe/shared/logtest"
 	"github.com/atlhyper/observe/shared/span"
 	"github.com/atlhyper/observe/shared/span/spantest"
 )
 
 // logLines are what a process logs, as objects.
-type logLines struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-// Write implements io.Writer.
-func (l *logLines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
+type logLines struct{ logtest.Buffer }
 
 func (l *logLines) logger() *slog.Logger {
 	return slog.New(span.LogHandler(slog.NewJSONHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug})))
@@ -43,9 +32,7 @@ func (l *logLines) logger() *slog.Logger {
 // of are the lines of a trace with that message.
 func (l *logLines) of(t *testing.T, id trace.TraceID, message string) (lines []map[string]any) {
 	t.Helper()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for text := range strings.Lines(l.text.String()) {
+	for text := range strings.Lines(l.String()) {
 		var line map[string]any
 		if err := json.Unmarshal([]byte(text), &line); err != nil {
 			t.Fatalf("%s: %v", text, err)

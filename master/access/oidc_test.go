@@ -33,6 +33,7 @@ import (
 	"github.com/atlhyper/observe/redis/key"
 	"github.com/atlhyper/observe/redis/redistest"
 	"github.com/atlhyper/observe/shared/fault"
+	"github.com/atlhyper/observe/shared/logtest"
 )
 
 const rights = `
@@ -278,7 +279,7 @@ func TestForgedTokens(t *testing.T) {
 	t.Parallel()
 	good, other, elliptic := newSigner(t, "k1", jose.RS256), newSigner(t, "k1", jose.RS256), newSigner(t, "k1", jose.ES256)
 	i := newIssuer(t, good)
-	log := &logs{}
+	log := &logtest.Buffer{}
 	o := i.open(t, func(c *access.OIDCConfig) {
 		c.Logger = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	})

@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -25,6 +24,7 @@ import (
 	"github.com/atlhyper/observe/redis/key"
 	"github.com/atlhyper/observe/redis/redistest"
 	"github.com/atlhyper/observe/shared/fault"
+	"github.com/atlhyper/observe/shared/logtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -163,7 +163,7 @@ func TestTokensAreFollowed(t *testing.T) {
 	if err := os.Symlink("..data/tokens.yaml", file); err != nil {
 		t.Fatal(err)
 	}
-	log, registry := &logs{}, prometheus.NewRegistry()
+	log, registry := &logtest.Buffer{}, prometheus.NewRegistry()
 	a, err := access.NewTokens(access.TokensConfig{
 		File: file, Reload: time.Millisecond, Now: clock, Metrics: registry, Logger: slog.New(slog.NewTextHandler(log, nil)),
 	})
@@ -305,22 +305,4 @@ func gauge(t *testing.T, registry *prometheus.Registry, name string) float64 {
 	}
 	t.Fatalf("there is no metric %s", name)
 	return 0
-}
-
-// logs is what was logged.
-type logs struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *logs) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *logs) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
 }

@@ -1,7 +1,6 @@
 package bus
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
 	"strings"
@@ -12,32 +11,15 @@ import (
 	"github.com/atlhyper/observe/redis/conn"
 	"github.com/atlhyper/observe/redis/conn/conntest"
 	"github.com/atlhyper/observe/redis/redistest"
+	"github.com/atlhyper/observe/shared/logtest"
 )
-
-// guardedLog is a log that is read while it is written.
-type guardedLog struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *guardedLog) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *guardedLog) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
 
 // A sweep that had nothing to ask does not say that Redis, which nobody could reach yet,
 // works again.
 func TestSweepWithoutWaitersSaysNothing(t *testing.T) {
 	t.Parallel()
 	const interval = time.Millisecond
-	log := &guardedLog{}
+	log := &logtest.Buffer{}
 	client, err := NewClient(conntest.Open(t, conn.Config{URL: "redis://127.0.0.1:1"}), ClientConfig{
 		Replica: "m1", SweepInterval: interval, Logger: slog.New(slog.NewTextHandler(log, nil)),
 	})

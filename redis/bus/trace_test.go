@@ -1,11 +1,9 @@
 package bus_test
 
 import (
-	"bytes"
 	"context"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -17,6 +15,7 @@ import (
 	"github.com/atlhyper/observe/redis/bus"
 	"github.com/atlhyper/observe/redis/redistest"
 	"github.com/atlhyper/observe/shared/fault"
+	"github.com/atlhyper/observe/shared/logtest"
 	"github.com/atlhyper/observe/shared/span"
 	"github.com/atlhyper/observe/shared/span/spantest"
 )
@@ -205,9 +204,8 @@ func TestTraceOfSharedReplies(t *testing.T) {
 func TestTraceOfForeignCommands(t *testing.T) {
 	t.Parallel()
 	r, spans := newRig(t), spantest.New(t)
-	var mu sync.Mutex
-	var log bytes.Buffer
-	logger := slog.New(span.LogHandler(slog.NewTextHandler(&lockedWriter{&mu, &log}, nil)))
+	var log logtest.Buffer
+	logger := slog.New(span.LogHandler(slog.NewTextHandler(&log, nil)))
 	_, _ = r.agent(bus.ServerConfig{TracerProvider: spans, Logger: logger, Handle: func(ctx context.Context, cmd bus.Command) bus.Reply {
 		logger.InfoContext(ctx, "it runs", "id", cmd.ID)
 		return echo(ctx, cmd)
@@ -233,20 +231,7 @@ func TestTraceOfForeignCommands(t *testing.T) {
 		}
 		spans.Reset()
 	}
-	mu.Lock()
-	defer mu.Unlock()
-	if got := strings.Count(log.String(), "\n"); got != 6 {
-		t.Errorf("%d lines, want 6:\n%s", got, log.String())
+	if text := log.String(); strings.Count(text, "\n") != 6 {
+		t.Errorf("%d lines, want 6:\n%s", strings.Count(text, "\n"), text)
 	}
-}
-
-type lockedWriter struct {
-	mu *sync.Mutex
-	to *bytes.Buffer
-}
-
-func (w *lockedWriter) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.to.Write(p)
 }
