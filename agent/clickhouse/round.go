@@ -33,6 +33,7 @@ type Round struct {
 type part[T any] struct {
 	begun sync.Once
 	first context.Context // of who asked first
+	of    trace.SpanContext
 	once  func() (T, error)
 	meter *meter
 }
@@ -45,10 +46,10 @@ func newPart[T any](read func(ctx context.Context) (T, error)) *part[T] {
 
 func (p *part[T]) get(ctx context.Context) (T, error) {
 	joined := true
-	p.begun.Do(func() { p.first, joined = ctx, false })
+	p.begun.Do(func() { p.first, p.of, joined = ctx, trace.SpanContextFromContext(ctx), false })
 	value, err := p.once()
 	if joined {
-		tracespan.Join(ctx, trace.SpanContextFromContext(p.first))
+		tracespan.Join(ctx, p.of)
 	}
 	return value, err
 }
