@@ -49,7 +49,7 @@ type Server struct {
 	monitor []string
 	dir     string // of its files
 	// held are the ports: no other test's server gets one while this one is stopped.
-	held []*freeport.Port
+	held freeport.Ports
 
 	mu     sync.Mutex
 	proc   *process
@@ -103,7 +103,7 @@ func (s *Server) launch() {
 	s.dir = s.t.TempDir()
 	s.t.Cleanup(func() {
 		s.stop()
-		if err := s.releasePorts(); err != nil {
+		if err := s.held.Close(); err != nil {
 			s.t.Errorf("redistest: %v", err)
 		}
 	})
@@ -248,7 +248,7 @@ func (s *Server) start() {
 // choosePorts chooses free ones, and writes a Sentinel's configuration, which it
 // rewrites itself while it runs.
 func (s *Server) choosePorts() (err error) {
-	if err := s.releasePorts(); err != nil {
+	if err := s.held.Close(); err != nil {
 		return err
 	}
 	if s.port, err = s.hold(); err != nil {
@@ -388,19 +388,9 @@ func isReply(err error) bool {
 // hold chooses a port that is the server's until the test ends, also while it does
 // not run.
 func (s *Server) hold() (int, error) {
-	port, err := freeport.Hold()
+	port, err := s.held.Hold()
 	if err != nil {
 		return 0, err
 	}
-	s.held = append(s.held, port)
 	return port.Number, nil
-}
-
-func (s *Server) releasePorts() error {
-	var errs []error
-	for _, port := range s.held {
-		errs = append(errs, port.Close())
-	}
-	s.held = nil
-	return errors.Join(errs...)
 }

@@ -3,6 +3,7 @@
 package freeport
 
 import (
+	"errors"
 	"net"
 	"strconv"
 )
@@ -26,3 +27,26 @@ func (p *Port) Addr() string { return net.JoinHostPort(host, strconv.Itoa(p.Numb
 
 // Close gives the port back. A server that listens on it goes on.
 func (p *Port) Close() error { return p.release() }
+
+// Ports are those of one owner. The zero value has none; it is not safe for concurrent use.
+type Ports struct{ held []*Port }
+
+// Hold is Hold for the owner.
+func (p *Ports) Hold() (*Port, error) {
+	port, err := Hold()
+	if err != nil {
+		return nil, err
+	}
+	p.held = append(p.held, port)
+	return port, nil
+}
+
+// Close gives all of them back.
+func (p *Ports) Close() error {
+	var errs []error
+	for _, port := range p.held {
+		errs = append(errs, port.Close())
+	}
+	p.held = nil
+	return errors.Join(errs...)
+}

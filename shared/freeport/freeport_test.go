@@ -90,3 +90,26 @@ func TestNobodyElseGetsIt(t *testing.T) {
 		}
 	}
 }
+
+func TestPortsOfAnOwner(t *testing.T) {
+	t.Parallel()
+	var ports freeport.Ports
+	seen := make(map[int]bool)
+	for range 20 {
+		p, err := ports.Hold()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if l := listen(t, p.Addr()); seen[p.Number] {
+			t.Errorf("port %d is held twice", p.Number)
+		} else if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+		seen[p.Number] = true
+	}
+	for range 2 { // the second time there are none
+		if err := ports.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}

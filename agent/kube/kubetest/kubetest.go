@@ -20,6 +20,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
+
+	"github.com/atlhyper/observe/shared/freeport"
 )
 
 // patience bounds the start and the stop of each process; one that works comes
@@ -35,7 +37,7 @@ type Server struct {
 	plane *envtest.ControlPlane
 	user  *envtest.AuthenticatedUser // the administrator
 	admin *rest.Config               // its way in
-	ports ports
+	ports freeport.Ports             // also while it is stopped
 	dir   string
 }
 
@@ -91,11 +93,17 @@ func (s *Server) start(assets string) error {
 	if api.Path, err = bound(assets, s.dir, "kube-apiserver"); err != nil {
 		return err
 	}
-	if s.ports, err = holdPorts(); err != nil {
+	port, err := s.ports.Hold()
+	if err != nil {
 		return err
 	}
-	s.plane.Etcd.URL = &url.URL{Scheme: "http", Host: net.JoinHostPort(host, s.ports.etcd)}
-	api.Address, api.Port = host, s.ports.api
+	s.plane.Etcd.URL = &url.URL{Scheme: "http", Host: port.Addr()}
+	if port, err = s.ports.Hold(); err != nil {
+		return err
+	}
+	if api.Address, api.Port, err = net.SplitHostPort(port.Addr()); err != nil {
+		return err
+	}
 	// Nobody is to find it: etcd takes any port that is free when it listens.
 	s.plane.Etcd.Configure().Set("listen-peer-urls", "http://127.0.0.1:0")
 	s.plane.Etcd.StartTimeout, s.plane.Etcd.StopTimeout = patience, patience
@@ -150,7 +158,7 @@ func (s *Server) ready() error {
 
 // Stop ends the processes and removes their files.
 func (s *Server) Stop() error {
-	return errors.Join(s.plane.Stop(), s.ports.release(), os.RemoveAll(s.dir))
+	return errors.Join(s.plane.Stop(), s.ports.Close(), os.RemoveAll(s.dir))
 }
 
 // Admin may do everything.

@@ -23,7 +23,7 @@ import (
 type stage struct {
 	plan     Plan
 	children []*child
-	ports    []*freeport.Port // that they listen on
+	ports    freeport.Ports // that they listen on
 }
 
 // child is one of them.
@@ -97,11 +97,8 @@ func (s *stage) end() error {
 	for i := len(s.children) - 1; i >= 0; i-- {
 		errs = append(errs, s.children[i].stop())
 	}
-	for _, port := range s.ports {
-		errs = append(errs, port.Close())
-	}
-	s.children, s.ports = nil, nil
-	return errors.Join(errs...)
+	s.children = nil
+	return errors.Join(append(errs, s.ports.Close())...)
 }
 
 func (c *child) stop() error {
@@ -201,11 +198,10 @@ func (s *stage) haproxy(ctx context.Context, path string, urls []string) (*child
 
 // freeAddress is one that nobody else gets until the stage ends.
 func (s *stage) freeAddress() (string, error) {
-	port, err := freeport.Hold()
+	port, err := s.ports.Hold()
 	if err != nil {
 		return "", err
 	}
-	s.ports = append(s.ports, port)
 	return port.Addr(), nil
 }
 
