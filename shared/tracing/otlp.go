@@ -5,9 +5,13 @@ import (
 	"crypto/x509"
 	"fmt"
 	"net/url"
-	"os"
 	"strconv"
+
+	"github.com/atlhyper/observe/shared/readfile"
 )
+
+// maxPEM bounds a file of certificates or keys, in bytes.
+const maxPEM = 4 << 20
 
 // Names of OTLP's variables: that of traces alone counts before that of all signals.
 const (
@@ -66,7 +70,7 @@ func checkAuthorities() error {
 	if file == "" {
 		return nil
 	}
-	text, err := os.ReadFile(file)
+	text, err := readfile.Regular(file, maxPEM)
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
@@ -96,11 +100,11 @@ func checkClientCertificate() error {
 }
 
 func checkPair(nameOfCert, cert, nameOfKey, key string) error {
-	certText, err := os.ReadFile(cert)
+	certText, err := readfile.Regular(cert, maxPEM)
 	if err != nil {
 		return fmt.Errorf("%s: %w", nameOfCert, err)
 	}
-	keyText, err := os.ReadFile(key)
+	keyText, err := readfile.Regular(key, maxPEM)
 	if err != nil {
 		return fmt.Errorf("%s: %w", nameOfKey, err)
 	}
